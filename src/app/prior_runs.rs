@@ -11,7 +11,7 @@ use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::shared::restore::{Part, Restore, RestoreStep};
+use crate::kinds::shared::restore::{Restore, RestoreJob, RestoreStep};
 use crate::kinds::{Fact, Operation};
 use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::intent::{Drill, Intent};
@@ -183,10 +183,10 @@ pub fn held(
 /// The copies that a live run requested, each with the state of its step.
 fn copies_of(state: &RunState) -> impl Iterator<Item = (&Restore, &StepState)> {
     let live = state.created.world == WorldKind::Live;
-    parts(state, Part::CreateCopy).filter(move |(_, at)| live && at.work.attempts > 0)
+    parts(state, RestoreJob::CreateCopy).filter(move |(_, at)| live && at.work.attempts > 0)
 }
 
-fn parts(state: &RunState, which: Part) -> impl Iterator<Item = (&Restore, &StepState)> {
+fn parts(state: &RunState, which: RestoreJob) -> impl Iterator<Item = (&Restore, &StepState)> {
     state.runbook.steps.iter().zip(&state.steps).filter_map(move |(step, at)| match &step.action {
         Action::Op(Operation::Restore(RestoreStep { part, of })) if *part == which => Some((of.as_ref(), at)),
         _ => None,
@@ -199,7 +199,9 @@ fn leaks(states: &[RunState]) -> Vec<Restore> {
     let undone = |at: &StepState| at.undo.as_ref().is_some_and(|u| matches!(u.status, Status::Done(_)));
     let mut gone = Vec::new();
     for state in states {
-        let ended = parts(state, Part::Destroy).chain(parts(state, Part::Swap)).filter(|(_, at)| done(at));
+        let ended = parts(state, RestoreJob::Destroy)
+            .chain(parts(state, RestoreJob::Swap))
+            .filter(|(_, at)| done(at));
         let taken_back = copies_of(state).filter(|(_, at)| undone(at));
         gone.extend(ended.chain(taken_back).map(|(of, _)| of.copy()));
     }

@@ -15,7 +15,7 @@ mod under_way;
 
 pub use asked::PrintedCommands;
 pub use dates::Dates;
-use live::{LiveLine, Part};
+use live::{LinePart, LiveLine};
 use under_way::{eta, in_progress, watched_until};
 pub use under_way::{still_to_type, stops_after};
 
@@ -70,7 +70,7 @@ impl Progress {
     pub fn new(printer: Printer, pace: Option<f64>) -> Self {
         let watched = printer.format == Format::Human && printer.is_interactive();
         let looking =
-            || LiveLine::new(vec![Part::still("observing the estate and running the probes".to_owned())]);
+            || LiveLine::new(vec![LinePart::still("observing the estate and running the probes".to_owned())]);
         let bar = pace.filter(|_| watched).map_or_else(OnceCell::new, |_| OnceCell::from(looking()));
         Self { printer, bar, watched, label: String::new(), ..Self::beside(printer, "") }
     }
@@ -202,18 +202,18 @@ impl Progress {
         }
     }
 
-    fn parts(&self, state: &RunState, now: Timestamp) -> Vec<Part> {
+    fn parts(&self, state: &RunState, now: Timestamp) -> Vec<LinePart> {
         let people = state.waits_for_people_as_of(now);
-        let mut parts: Vec<Part> = under_way::stopping(state).into_iter().collect();
+        let mut parts: Vec<LinePart> = under_way::stopping(state).into_iter().collect();
         parts.extend(people.iter().map(|waits| under_way::whom(state, waits)));
-        parts.extend(isolated(state).map(|words| Part::still(words.to_owned())));
+        parts.extend(isolated(state).map(|words| LinePart::still(words.to_owned())));
         // A narrow terminal has space for two parts, and the clock is one of them.
         let others = parts.split_off(parts.len().min(1));
         let watched = watched_until(state);
         // The time that is still running comes first.
         let pending: Vec<&str> = state.owed().map(ComponentName::as_str).collect();
         let pending =
-            (!pending.is_empty()).then(|| Part::still(format!("FENCE PENDING: {}", pending.join(", "))));
+            (!pending.is_empty()).then(|| LinePart::still(format!("FENCE PENDING: {}", pending.join(", "))));
         // Once users are served, two primaries are the worst that can still happen.
         let (first, then) = if watched.is_some() { (pending, None) } else { (None, pending) };
         parts.extend(first);
@@ -221,7 +221,7 @@ impl Progress {
         parts.push(clock(state, now));
         // Only the process that drives a rehearsal knows its time.
         if !self.drives && state.created.world != WorldKind::Live {
-            parts.push(Part::still(format!("as of {}", now.clock())));
+            parts.push(LinePart::still(format!("as of {}", now.clock())));
         }
         parts.extend(then.into_iter().chain(others));
         // What blocks the run comes before the remaining time.
@@ -232,15 +232,15 @@ impl Progress {
             false => {
                 let commands = people.iter().filter_map(|waits| waits.command.as_ref());
                 let whole = |command: &String| self.printer.commands(command).replace(' ', "\u{a0}");
-                parts.extend(commands.map(|command| Part::still(whole(command))));
-                parts.extend(people.iter().map(|waits| Part::still(line(&waits.why))));
+                parts.extend(commands.map(|command| LinePart::still(whole(command))));
+                parts.extend(people.iter().map(|waits| LinePart::still(line(&waits.why))));
             }
         }
         let done = state.steps.iter().filter(|s| s.work.status.settled()).count();
-        parts.push(Part::still(format!("{done}/{} steps", state.steps.len())));
+        parts.push(LinePart::still(format!("{done}/{} steps", state.steps.len())));
         let left = eta(state, now).filter(|left| *left > Dur::ZERO && under_way::goes_on(state));
         if let Some(left) = left.filter(|_| people.is_empty() && watched.is_none()) {
-            parts.push(Part::left("about", left, "left".to_owned()));
+            parts.push(LinePart::left("about", left, "left".to_owned()));
         }
         parts
     }
@@ -284,13 +284,13 @@ pub fn served_again(event: &Event, state: &RunState) -> Option<String> {
 }
 
 /// Until when it watches.
-fn watch(until: Timestamp, now: Timestamp) -> Part {
+fn watch(until: Timestamp, now: Timestamp) -> LinePart {
     let minute = under_way::minute(until);
-    Part::left(&format!("watching until {minute},"), until.since(now), "left".to_owned())
+    LinePart::left(&format!("watching until {minute},"), until.since(now), "left".to_owned())
 }
 
 /// How long users have not been served, or how long that took. If probes saw no failure, no objective applies.
-fn clock(state: &RunState, now: Timestamp) -> Part {
+fn clock(state: &RunState, now: Timestamp) -> LinePart {
     let told = attainment(state, now);
     let rto = state.runbook.promised_rto().0;
     let missed = if told.rto.verdict(rto) == Verdict::Missed { ", MISSED" } else { "" };
@@ -298,16 +298,16 @@ fn clock(state: &RunState, now: Timestamp) -> Part {
     match (told.detected.filter(|_| isolated(state).is_none()), told.validated) {
         (Some(from), Some(at)) => {
             if let Some(since) = state.fails_again() {
-                let again = Part::up("users fail again for", now.since(since), String::new());
+                let again = LinePart::up("users fail again for", now.since(since), String::new());
                 return again.or_short("out", "");
             }
             let took = told.rto.value_ms.unwrap_or(at.since(from));
-            Part::still(format!("served again after {} {of_rto}", live::time(took)))
+            LinePart::still(format!("served again after {} {of_rto}", live::time(took)))
         }
-        (Some(_), None) => Part::up("users out for", told.seen_out_for(now).unwrap_or_default(), of_rto)
+        (Some(_), None) => LinePart::up("users out for", told.seen_out_for(now).unwrap_or_default(), of_rto)
             .or_short("users out for", missed)
             .or_short("out", missed),
-        (None, _) => Part::up("running for", now.since(state.created_at), String::new()),
+        (None, _) => LinePart::up("running for", now.since(state.created_at), String::new()),
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::kinds::shared::buckets::ComparedState;
 use crate::kinds::shared::fence::method::FenceMethod;
 use crate::kinds::shared::rebuild::Diverged;
-use crate::kinds::shared::restore::copy::{Part, RestoreResults};
+use crate::kinds::shared::restore::copy::{RestoreJob, RestoreResults};
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::shared::wal::WalPoint;
 use crate::kinds::state::State;
@@ -114,7 +114,7 @@ pub enum Fact {
         /// The component.
         component: ComponentName,
         /// Which part.
-        part: Part,
+        part: RestoreJob,
         /// The result.
         found: Box<RestoreResults>,
     },

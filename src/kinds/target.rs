@@ -14,7 +14,7 @@ use crate::kinds::shared::names::controls::ControlsRef;
 use crate::kinds::shared::names::health_object::ObjectRef;
 use crate::kinds::shared::names::records::ZoneRef;
 use crate::kinds::shared::restart::Restart;
-use crate::kinds::shared::restore::copy::{Part, Restore};
+use crate::kinds::shared::restore::copy::{Restore, RestoreJob};
 use crate::kinds::shared::secret::login::ClientSecret;
 use crate::model::ids::{ComponentName, Digest};
 use crate::model::place::{Place, endpoint_parts};
@@ -116,7 +116,7 @@ pub enum Target {
         /// The live server.
         db: DatabaseRef,
         /// The part.
-        part: Part,
+        part: RestoreJob,
         /// The key of the job.
         #[serde(default)]
         key: String,
@@ -294,7 +294,7 @@ impl Target {
             },
             // SQL reads rows; the service reports instances.
             Self::Restore {
-                part: Part::CreateCopy | Part::Swap | Part::Revert | Part::Destroy,
+                part: RestoreJob::CreateCopy | RestoreJob::Swap | RestoreJob::Revert | RestoreJob::Destroy,
                 copy: Some(_),
                 ..
             } => rds,

@@ -15,7 +15,7 @@ use crate::inventory::Observation;
 use crate::kinds::shared::database::{Available, CopyOf, Database, DatabaseRef, DatabaseState};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::restore::{
-    Backup, Backups, BackupsState, NewInstance, Part, Restore, RestoreStep, Source,
+    Backup, Backups, BackupsState, NewInstance, Restore, RestoreJob, RestoreStep, Source,
 };
 use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::{ComponentName, Digest, RunId, SiteName, StepId};
@@ -122,7 +122,7 @@ pub fn derive(draft: &mut Draft<'_>) {
     let counted = match of.replay_bytes.is_some_and(|bytes| bytes <= COUNTED_WHILE_FENCED) {
         true => {
             let needs = all(std::slice::from_ref(&fenced));
-            vec![part(draft, name, ("lost", Phase::Measure), (Part::Loss, &of), needs)]
+            vec![part(draft, name, ("lost", Phase::Measure), (RestoreJob::Loss, &of), needs)]
         }
         false => Vec::new(),
     };
@@ -133,7 +133,7 @@ pub fn derive(draft: &mut Draft<'_>) {
     let accepted = gate(draft, name, "exposure", &[measured]);
     let held = draft.hold(name, &[accepted, fenced]);
     let needs = set_aside(draft, &of, held);
-    let swapped = part(draft, name, ("swap", Phase::Promote), (Part::Swap, &of), all(&needs));
+    let swapped = part(draft, name, ("swap", Phase::Promote), (RestoreJob::Swap, &of), all(&needs));
     draft.notes.push(format!(
         "everything in {} will be as it was at {}, including roles, passwords and grants",
         of.db.id, of.to_time
@@ -167,7 +167,8 @@ fn idle(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<StepId> 
 }
 
 /// The parts of making a copy, in their order.
-const COPY: [(&str, Part); 3] = [("beside", Part::CreateCopy), ("sound", Part::Verify), ("loss", Part::Loss)];
+const COPY: [(&str, RestoreJob); 3] =
+    [("beside", RestoreJob::CreateCopy), ("sound", RestoreJob::Verify), ("loss", RestoreJob::Loss)];
 
 /// Fetches, recovers and checks the copy. Returns the last step.
 fn copy(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore, needs: Vec<Need>) -> Vec<StepId> {
@@ -184,7 +185,7 @@ fn part(
     draft: &mut Draft<'_>,
     name: &ComponentName,
     (id, phase): (&str, Phase),
-    (part, of): (Part, &Restore),
+    (part, of): (RestoreJob, &Restore),
     needs: Vec<Need>,
 ) -> StepId {
     let action = Action::Op(Operation::Restore(RestoreStep { part, of: Box::new(of.clone()) }));
@@ -227,12 +228,17 @@ fn rehearse(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore, needs: &[
     let here = |leak: &&Restore| leak.db.component == *name && leak.db.place.name == of.db.place.name;
     for (n, leak) in draft.input.leaks.iter().filter(here).enumerate() {
         draft.notes.push(format!("an earlier run left {}. drctl removes it first", leak.copy()));
-        let last =
-            part(draft, name, (&format!("reap{}", n + 1), Phase::Preflight), (Part::Destroy, leak), needs);
+        let last = part(
+            draft,
+            name,
+            (&format!("reap{}", n + 1), Phase::Preflight),
+            (RestoreJob::Destroy, leak),
+            needs,
+        );
         needs = vec![Need { step: last, settled: true }];
     }
-    let drilled = COPY.into_iter().filter(|(_, part)| *part != Part::Loss);
-    for (id, which) in drilled.chain([("destroy", Part::Destroy)]) {
+    let drilled = COPY.into_iter().filter(|(_, part)| *part != RestoreJob::Loss);
+    for (id, which) in drilled.chain([("destroy", RestoreJob::Destroy)]) {
         let last = part(draft, name, (id, Phase::Restore), (which, of), needs);
         needs = vec![Need { step: last, settled: true }];
     }
@@ -440,7 +446,7 @@ fn may_be_replaced(draft: &mut Draft<'_>, component: &Component, spec: &Database
 fn loss(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore) {
     let input = draft.input;
     let by_now = input.now.since(of.to_time);
-    let takes: u64 = [Part::CreateCopy, Part::Verify, Part::Loss]
+    let takes: u64 = [RestoreJob::CreateCopy, RestoreJob::Verify, RestoreJob::Loss]
         .into_iter()
         .map(|p| {
             crate::record::estimate::estimate(&Action::Op(Operation::Restore(RestoreStep {

@@ -41,14 +41,15 @@ pub struct Document {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_file: bool,
     /// Its sections.
-    pub sections: Vec<Part>,
+    pub sections: Vec<DocumentSection>,
     /// The number of fields that a person must fill in.
     pub open: usize,
 }
 
 /// A section of a document.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Part {
+#[schemars(rename = "Part")]
+pub struct DocumentSection {
     /// Its heading.
     pub heading: String,
     /// Its fields, in order.
@@ -84,8 +85,8 @@ fn perhaps(label: &str, text: Option<String>, hint: &str) -> Field {
     text.map_or_else(|| person(label, hint), |text| known(label, text))
 }
 
-fn part(heading: &str, fields: Vec<Field>) -> Part {
-    Part { heading: heading.to_owned(), fields }
+fn part(heading: &str, fields: Vec<Field>) -> DocumentSection {
+    DocumentSection { heading: heading.to_owned(), fields }
 }
 
 /// Fills a document in.
@@ -242,7 +243,7 @@ impl DocumentContext<'_> {
         perhaps(label, first.map(|at| format!("{at}, by drctl")), "when, and by whom; drctl notified nobody")
     }
 
-    fn rollback(&self) -> Vec<Part> {
+    fn rollback(&self) -> Vec<DocumentSection> {
         let r = self.report;
         let planned = !self.state.runbook.intent.is_incident();
         let decided = self.began().map(|began| format!("{} after the start", r.clocks.decided.since(began)));
@@ -292,7 +293,7 @@ impl DocumentContext<'_> {
         ]
     }
 
-    fn record(&self) -> Vec<Part> {
+    fn record(&self) -> Vec<DocumentSection> {
         let r = self.report;
         let began = self.began().map(|at| at.to_string());
         let assessed = r.severity.as_ref().map(|severity| format!("{severity}, {} to {}", r.intent, r.to));
@@ -331,7 +332,7 @@ impl DocumentContext<'_> {
         fences.chain(losses).collect()
     }
 
-    fn post_incident(&self) -> Vec<Part> {
+    fn post_incident(&self) -> Vec<DocumentSection> {
         let r = self.report;
         let at = |at: Option<Timestamp>| at.map(|at| at.to_string());
         let first = self.state.steps.iter().filter_map(|step| step.work.started_at).min();

@@ -2,7 +2,7 @@
 
 use crate::kinds::Operation;
 use crate::kinds::shared::promotion::Promote;
-use crate::kinds::shared::restore::{Part, RestoreStep};
+use crate::kinds::shared::restore::{RestoreJob, RestoreStep};
 use crate::model::authority::takes;
 use crate::model::evidence::{
     About, Achieved, Checked, File, Head, Manifest, Overridden, Said, Verification,
@@ -199,7 +199,7 @@ fn origin(state: &RunState) -> String {
         Action::Op(Operation::Promote(Promote { db, .. })) => {
             Some(format!("{} in {}, a replica", db.id, db.place.name))
         }
-        Action::Op(Operation::Restore(RestoreStep { part: Part::CreateCopy, of })) => {
+        Action::Op(Operation::Restore(RestoreStep { part: RestoreJob::CreateCopy, of })) => {
             Some(format!("backups of {} in {}, at {}", of.db.id, of.db.place.name, of.to_time))
         }
         _ => None,
@@ -221,7 +221,7 @@ fn verification(state: &RunState) -> Verification {
             matches!(
                 a,
                 Action::Op(Operation::WriteCanary(_) | Operation::WriteAsClient(_))
-                    | Action::Op(Operation::Restore(RestoreStep { part: Part::Verify, .. }))
+                    | Action::Op(Operation::Restore(RestoreStep { part: RestoreJob::Verify, .. }))
             )
         }),
         // drctl knows who approved, but not whether anybody tested the application.

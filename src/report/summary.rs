@@ -15,7 +15,7 @@ use super::restore::{Restored, restored};
 use super::steps::{self, StepReport};
 use super::unsettled::{InDoubt, Store};
 use super::{afterwards, decisions, duties, measured, onward, outcomes, overrides, said, steered};
-use crate::kinds::shared::restore::{Part, RestoreStep};
+use crate::kinds::shared::restore::{RestoreJob, RestoreStep};
 use crate::kinds::{Fact, Operation};
 use crate::model::change::Change;
 use crate::model::evidence::Under;
@@ -391,8 +391,9 @@ fn restore_hint(state: &RunState, resume: &str) -> String {
     let back = state.created.command("runs cancel", " --reason TEXT");
     let done = |i: usize| matches!(state.steps[i].work.status, Status::Done(_));
     let of = |wanted: fn(&Action) -> bool| (0..state.steps.len()).find(|&i| wanted(&state.step(i).action));
-    let swapped = of(|a| matches!(a, Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, .. }))))
-        .is_some_and(done);
+    let swapped =
+        of(|a| matches!(a, Action::Op(Operation::Restore(RestoreStep { part: RestoreJob::Swap, .. }))))
+            .is_some_and(done);
     let fenced = of(|a| matches!(a, Action::Op(Operation::Fence(_))))
         .is_some_and(|i| state.steps[i].work.attempts > 0);
     match (swapped, fenced) {

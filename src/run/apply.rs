@@ -8,7 +8,7 @@ use super::state::{Mode, RunState, Status, Turn, Work};
 use super::{approval, lawful, terms};
 use crate::kinds::shared::database::Promotable;
 use crate::kinds::shared::promotion::Promote;
-use crate::kinds::shared::restore::{IN_PLACE, Part, Restore, RestoreStep};
+use crate::kinds::shared::restore::{IN_PLACE, Restore, RestoreJob, RestoreStep};
 use crate::kinds::{Exposure, Fact, Operation};
 use crate::model::ids::{Digest, StepId};
 use crate::model::time::Timestamp;
@@ -327,7 +327,7 @@ impl RunState {
                         self.promoted_at.insert(db.component.clone(), at);
                     }
                     // It can be undone as long as nobody has written.
-                    Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, of })) => {
+                    Action::Op(Operation::Restore(RestoreStep { part: RestoreJob::Swap, of })) => {
                         self.promoted_at.insert(of.db.component.clone(), at);
                     }
                     Action::Op(Operation::Fence(fence)) if self.finished() => {
@@ -341,7 +341,7 @@ impl RunState {
             EventKind::StepFailed { reason, .. } if !reason.starts_with(LATE) => self.not_in_place(position),
             // Users wrote to the restored server, so it stays.
             EventKind::UndoFailed { reason, .. } => {
-                if let Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, of })) =
+                if let Action::Op(Operation::Restore(RestoreStep { part: RestoreJob::Swap, of })) =
                     &self.runbook.steps[position].action
                     && stays(of, reason)
                 {
@@ -363,7 +363,7 @@ impl RunState {
     }
 
     fn not_in_place(&mut self, position: usize) {
-        if let Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, of })) =
+        if let Action::Op(Operation::Restore(RestoreStep { part: RestoreJob::Swap, of })) =
             &self.runbook.steps[position].action
         {
             self.promoted_at.remove(&of.db.component);

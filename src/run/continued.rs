@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::{RunState, Status, StepState, Turn};
 use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::shared::restore::{Part, RestoreStep};
+use crate::kinds::shared::restore::{RestoreJob, RestoreStep};
 use crate::kinds::{Fact, Operation};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::intent::Intent;
@@ -72,7 +72,7 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     let asked = state.promoted.iter().filter(|_| runbook.to == *to).cloned().collect();
     let (run, intent) = (run.clone(), runbook.intent);
     let copies = runbook.steps.iter().zip(&state.steps).filter_map(|(step, at)| match &step.action {
-        Action::Op(Operation::Restore(RestoreStep { part: Part::CreateCopy, of }))
+        Action::Op(Operation::Restore(RestoreStep { part: RestoreJob::CreateCopy, of }))
             if at.work.attempts > 0 =>
         {
             Some(of.copy())
@@ -96,7 +96,9 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
 /// may log in again, so the proof of the fence no longer applies.
 fn swapped(state: &RunState) -> (bool, Option<DatabaseRef>) {
     let swaps = |(step, at): (&Step, &StepState)| match &step.action {
-        Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, of })) if at.work.attempts > 0 => {
+        Action::Op(Operation::Restore(RestoreStep { part: RestoreJob::Swap, of }))
+            if at.work.attempts > 0 =>
+        {
             Some((!matches!(at.work.status, Status::Done(_))).then(|| of.db.clone()))
         }
         _ => None,

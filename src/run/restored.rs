@@ -1,7 +1,7 @@
 //! What a run that restores a store established about it.
 
 use super::state::{RunState, Status, StepState};
-use crate::kinds::shared::restore::{Loss, Part, Restore, RestoreStep};
+use crate::kinds::shared::restore::{Loss, Restore, RestoreJob, RestoreStep};
 use crate::kinds::{Fact, Operation};
 use crate::model::ids::ComponentName;
 use crate::record::action::Action;
@@ -11,7 +11,7 @@ impl RunState {
     /// What replaces a component's data, if the run restores it.
     pub fn restores(&self, component: &ComponentName) -> Option<&Restore> {
         self.runbook.steps.iter().find_map(|s| match &s.action {
-            Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, of }))
+            Action::Op(Operation::Restore(RestoreStep { part: RestoreJob::Swap, of }))
                 if of.db.component == *component =>
             {
                 Some(of.as_ref())
@@ -33,7 +33,7 @@ impl RunState {
     /// Why a copy that was put in place stays there.
     pub fn stays(&self) -> Option<String> {
         let swap = |s: &Step| {
-            matches!(s.action, Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, .. })))
+            matches!(s.action, Action::Op(Operation::Restore(RestoreStep { part: RestoreJob::Swap, .. })))
         };
         let at = self.runbook.steps.iter().position(swap)?;
         let undo = self.steps[at].undo.as_ref().filter(|u| u.status == Status::Failed)?;

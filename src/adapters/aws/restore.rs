@@ -16,7 +16,7 @@ use crate::inventory::Observation;
 use crate::kinds::aws::rds::SERVING;
 use crate::kinds::shared::rebuild::JobStage;
 use crate::kinds::shared::restore::{
-    Backup, BackupsState, COPY_TAG, Destroyed, IN_PLACE, NewInstance, Part, Restore, RestoreResults,
+    Backup, BackupsState, COPY_TAG, Destroyed, IN_PLACE, NewInstance, Restore, RestoreJob, RestoreResults,
     RestoreState,
 };
 use crate::kinds::{State, Target};
@@ -127,9 +127,9 @@ impl Aws {
             return Observation::NotFound { observed_at: self.now() };
         };
         let state = match part {
-            Part::Destroy => destroyed(all.get(copy), copy),
-            Part::Swap => swapped(all, &db.id, copy),
-            Part::Revert => match all.get(&db.id).is_some_and(|db| is_copy(db, copy)) {
+            RestoreJob::Destroy => destroyed(all.get(copy), copy),
+            RestoreJob::Swap => swapped(all, &db.id, copy),
+            RestoreJob::Revert => match all.get(&db.id).is_some_and(|db| is_copy(db, copy)) {
                 true => state(JobStage::None, "", RestoreResults::default()),
                 false => state(JobStage::Ended { exit: 0 }, "", RestoreResults::default()),
             },
@@ -139,16 +139,16 @@ impl Aws {
     }
 
     /// Starts a part of a restore.
-    pub(super) async fn restore(&self, part: Part, of: &Restore) -> Result<Option<String>, Failure> {
+    pub(super) async fn restore(&self, part: RestoreJob, of: &Restore) -> Result<Option<String>, Failure> {
         let Some(new) = of.instance() else {
             return Err(Failure::never("NoInstance", "the settings of the copy are unknown"));
         };
         match part {
-            Part::CreateCopy => self.make(of, new).await,
-            Part::Swap => self.swap(of, new).await,
-            Part::Destroy => self.destroy(of, new).await,
+            RestoreJob::CreateCopy => self.make(of, new).await,
+            RestoreJob::Swap => self.swap(of, new).await,
+            RestoreJob::Destroy => self.destroy(of, new).await,
             // Once the copy has the name that users reach, drctl cannot know what they have written since.
-            Part::Revert => {
+            RestoreJob::Revert => {
                 let found = self.describe_databases(&of.db.place, &[&of.db.id]).await?;
                 if !found.get(&of.db.id).is_some_and(|db| is_copy(db, &new.id)) {
                     return Ok(None);
@@ -159,7 +159,7 @@ impl Aws {
                 );
                 Err(Failure::never(IN_PLACE, why))
             }
-            Part::Verify | Part::Loss => Err(Failure::never("NotAws", "SQL does this, not RDS")),
+            RestoreJob::Verify | RestoreJob::Loss => Err(Failure::never("NotAws", "SQL does this, not RDS")),
         }
     }
 
@@ -343,7 +343,9 @@ fn destroyed(db: Option<&DbInstance>, copy: &str) -> RestoreState {
 /// The instances that a part needs to observe.
 pub(super) fn names(target: &Target) -> Vec<&str> {
     match target {
-        Target::Restore { db, part: Part::Swap | Part::Revert, copy: Some(copy), .. } => vec![&db.id, copy],
+        Target::Restore { db, part: RestoreJob::Swap | RestoreJob::Revert, copy: Some(copy), .. } => {
+            vec![&db.id, copy]
+        }
         Target::Restore { copy: Some(copy), .. } => vec![copy],
         other => id_of_instance(other).into_iter().collect(),
     }

@@ -42,7 +42,7 @@ use crate::inventory::Observation;
 use crate::kinds::State;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
 use crate::kinds::shared::rebuild::{JobStage, RebuildState};
-use crate::kinds::shared::restore::{Part, Restore, RestoreResults, RestoreState};
+use crate::kinds::shared::restore::{Restore, RestoreJob, RestoreResults, RestoreState};
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::model::ids::Digest;
 use crate::model::measure::ClockReading;
@@ -202,13 +202,13 @@ impl Postgres {
     /// The live server, as a job on its host connects to it.
     async fn live<'a>(
         &self,
-        part: Part,
+        part: RestoreJob,
         (endpoint, login): (&'a str, &'a Login),
         trust: &'a Trust,
     ) -> Result<JobServer<'a>, Failure> {
         let checkpointer = match self.checkpointer(Some((endpoint, login))).await {
             // The restored server may have different passwords than the plan. The job itself knows what to put back or remove.
-            Err(Failure::Login(_)) if matches!(part, Part::Revert | Part::Destroy) => None,
+            Err(Failure::Login(_)) if matches!(part, RestoreJob::Revert | RestoreJob::Destroy) => None,
             answer => answer?,
         };
         Ok(JobServer { endpoint, login, trust, checkpointer })
@@ -219,7 +219,7 @@ impl Postgres {
         let asked = async {
             let host = host::of(&of.db)?;
             let trust = Trust::of(&self.settings)?;
-            let live = self.live(Part::CreateCopy, (endpoint, login), &trust).await?;
+            let live = self.live(RestoreJob::CreateCopy, (endpoint, login), &trust).await?;
             let now = self.world.now();
             let key = Digest::of_fields(&[of.name.as_bytes(), now.to_string().as_bytes()]);
             let key = format!("look-{}", &key.as_str()[..16]);
@@ -237,7 +237,7 @@ impl Postgres {
     /// Starts a part of a restore. Later observations show its result.
     pub async fn restore(
         &self,
-        part: Part,
+        part: RestoreJob,
         of: &Restore,
         (endpoint, login): (&str, &Login),
         key: &str,
@@ -247,7 +247,7 @@ impl Postgres {
             let trust = Trust::of(&self.settings)?;
             let live = self.live(part, (endpoint, login), &trust).await?;
             let job = restore::job((part.word(), of), host, &live, (key, false))?;
-            let first = if part == Part::Destroy { restore::end_of_others(of) } else { String::new() };
+            let first = if part == RestoreJob::Destroy { restore::end_of_others(of) } else { String::new() };
             host::start(host, key, &first, &job).await
         };
         match self.within(started).await {
@@ -259,7 +259,7 @@ impl Postgres {
     /// Starts to check a copy that a service made. Later observations by this process show the result.
     pub async fn check(
         &self,
-        part: Part,
+        part: RestoreJob,
         of: &Restore,
         copy: (&str, &Login),
         live: Option<(&str, &Login)>,

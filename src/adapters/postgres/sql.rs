@@ -16,7 +16,7 @@ use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use crate::kinds::shared::promotion::{Promote, Withdraw};
 use crate::kinds::shared::rejoin::Rejoin;
-use crate::kinds::shared::restore::{Part, Restore, RestoreStep};
+use crate::kinds::shared::restore::{Restore, RestoreJob, RestoreStep};
 use crate::kinds::shared::secret::ClientWay;
 use crate::kinds::{Operation, Target};
 use crate::model::again::Again;
@@ -109,7 +109,7 @@ impl Sql {
         }
     }
 
-    async fn restore(&self, part: Part, of: &Restore, key: &str) -> CallOutcome {
+    async fn restore(&self, part: RestoreJob, of: &Restore, key: &str) -> CallOutcome {
         match self.connection_info(&of.db).await {
             Ok((endpoint, login)) => {
                 let done = self.postgres.restore(part, of, (&endpoint, &login), key).await;
@@ -122,13 +122,13 @@ impl Sql {
     }
 
     /// Checks the copy of a managed server. The copy is a server of its own.
-    async fn check(&self, part: Part, of: &Restore, copy: &DatabaseRef, key: &str) -> CallOutcome {
+    async fn check(&self, part: RestoreJob, of: &Restore, copy: &DatabaseRef, key: &str) -> CallOutcome {
         let (endpoint, login) = match self.connection_info(copy).await {
             Ok(way) => way,
             Err(unread) => return unread.outcome(),
         };
         let live = match part {
-            Part::Loss => self.connection_info(&of.db).await.ok(),
+            RestoreJob::Loss => self.connection_info(&of.db).await.ok(),
             _ => None,
         };
         let live = live.as_ref().map(|(endpoint, login)| (endpoint.as_str(), login));

@@ -15,7 +15,7 @@ use super::session::{Failure, connect, identifier};
 use crate::adapters::secrets::Login;
 use crate::kinds::shared::rebuild::JobStage;
 use crate::kinds::shared::restore::{
-    Checked, Expect, Invariant, Part, Restore, RestoreResults, RestoreState,
+    Checked, Expect, Invariant, Restore, RestoreJob, RestoreResults, RestoreState,
 };
 use crate::plan::settings::SqlSettings;
 
@@ -87,7 +87,7 @@ impl Jobs {
     /// Starts a part, once for each key.
     pub(super) fn begin(
         &self,
-        part: Part,
+        part: RestoreJob,
         of: Restore,
         ways: (ServerAccess, Option<ServerAccess>),
         key: &str,
@@ -101,7 +101,7 @@ impl Jobs {
         tokio::spawn(async move {
             let (copy, live) = ways;
             let done = match part {
-                Part::Loss => compare(&of, &copy, live.as_ref(), &said).await,
+                RestoreJob::Loss => compare(&of, &copy, live.as_ref(), &said).await,
                 _ => verify(&of, &copy, &said).await,
             };
             let found = done.unwrap_or_else(|failure| RestoreResults {

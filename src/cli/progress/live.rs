@@ -26,7 +26,7 @@ const BETWEEN: &str = " \u{b7} ";
 
 /// A part of the line. Earlier parts have priority.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct LinePart {
     before: String,
     counts: Counts,
     after: String,
@@ -41,7 +41,7 @@ enum Counts {
     Down(Dur),
 }
 
-impl Part {
+impl LinePart {
     /// Fixed words.
     pub const fn still(words: String) -> Self {
         Self::with(words, Counts::Nothing, String::new())
@@ -209,7 +209,7 @@ fn fitted(parts: &[Shown], width: usize) -> String {
 /// The line as it was set last.
 #[derive(Clone, Debug, Default)]
 struct Set {
-    parts: Vec<Part>,
+    parts: Vec<LinePart>,
     /// The time of that, by the bar's clock.
     at: Duration,
     /// How many seconds of the run pass in one real second until the parts are set again.
@@ -234,7 +234,7 @@ pub struct LiveLine {
 
 impl LiveLine {
     /// On a terminal, with these parts.
-    pub fn new(parts: Vec<Part>) -> Self {
+    pub fn new(parts: Vec<LinePart>) -> Self {
         let set = Arc::new(Mutex::new(Set { parts, ..Set::default() }));
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let shown = Arc::clone(&set);
@@ -256,7 +256,7 @@ impl LiveLine {
 
     /// Sets the parts, the most important first. `pace` is the number of seconds of the run in one real second while nobody sets them: 0
     /// for a rehearsal, which has its own clock.
-    pub fn set(&self, parts: Vec<Part>, pace: f64) {
+    pub fn set(&self, parts: Vec<LinePart>, pace: f64) {
         let at = self.bar.elapsed();
         *self.set.lock().unwrap_or_else(PoisonError::into_inner) = Set { parts, at, pace };
         self.bar.tick();
@@ -287,13 +287,14 @@ mod tests {
 
     fn set(pace: f64) -> Set {
         let parts = vec![
-            Part::still("WAITS FOR A PERSON: approve.policy".to_owned()).or_short("WAITS FOR A PERSON", ""),
-            Part::up("users out for", Dur::secs(60), "of RTO 20m".to_owned())
+            LinePart::still("WAITS FOR A PERSON: approve.policy".to_owned())
+                .or_short("WAITS FOR A PERSON", ""),
+            LinePart::up("users out for", Dur::secs(60), "of RTO 20m".to_owned())
                 .or_short("users out for", "")
                 .or_short("out", ""),
-            Part::up("running for", Dur::secs(80), String::new()),
-            Part::left("watching until 05:06Z,", Dur::secs(60), "left".to_owned()),
-            Part::still("3/12 steps".to_owned()),
+            LinePart::up("running for", Dur::secs(80), String::new()),
+            LinePart::left("watching until 05:06Z,", Dur::secs(60), "left".to_owned()),
+            LinePart::still("3/12 steps".to_owned()),
         ];
         Set { parts, at: Duration::from_secs(10), pace }
     }
@@ -337,10 +338,10 @@ mod tests {
     fn a_narrow_line_has_the_clock_and_the_step() {
         let at = |step: &str, width| {
             let parts = vec![
-                Part::up("users out for", Dur::secs(95), "of RTO 15m".to_owned())
+                LinePart::up("users out for", Dur::secs(95), "of RTO 15m".to_owned())
                     .or_short("users out for", "")
                     .or_short("out", ""),
-                Part::up(step, Dur::secs(44), "of at most 10m: the replica catches up".to_owned())
+                LinePart::up(step, Dur::secs(44), "of at most 10m: the replica catches up".to_owned())
                     .or_short(step, ""),
             ];
             Set { parts, at: Duration::ZERO, pace: 0.0 }.now(Duration::ZERO, width)
@@ -355,10 +356,10 @@ mod tests {
 
     #[test]
     fn a_missed_objective_stays_on_the_line() {
-        let missed = Part::up("users out for", Dur::secs(960), "of RTO 15m, MISSED".to_owned());
+        let missed = LinePart::up("users out for", Dur::secs(960), "of RTO 15m, MISSED".to_owned());
         let missed = missed.or_short("users out for", ", MISSED").or_short("out", ", MISSED");
-        let step =
-            Part::up("scale.nodes", Dur::secs(44), "of at most 10m".to_owned()).or_short("scale.nodes", "");
+        let step = LinePart::up("scale.nodes", Dur::secs(44), "of at most 10m".to_owned())
+            .or_short("scale.nodes", "");
         let set = Set { parts: vec![missed, step], at: Duration::ZERO, pace: 0.0 };
         assert_eq!(set.now(Duration::ZERO, 40), "out 16m, MISSED \u{b7} scale.nodes 44s");
     }

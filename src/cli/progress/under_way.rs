@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::asked::PrintedCommands;
-use super::live::{self, Part};
+use super::live::{self, LinePart};
 use crate::model::plain::line;
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::critical_path;
@@ -29,7 +29,7 @@ pub fn watched_until(state: &RunState) -> Option<Timestamp> {
 const NAMED: usize = 3;
 
 /// Whom the run waits for, and until when if the request expires.
-pub fn whom(state: &RunState, waits: &Waits) -> Part {
+pub fn whom(state: &RunState, waits: &Waits) -> LinePart {
     let words = state.waits_for_whom(&waits.step);
     // The line above it names the step of the question.
     let short = match words.starts_with(PERSON) {
@@ -37,9 +37,9 @@ pub fn whom(state: &RunState, waits: &Waits) -> Part {
         false => words.replacen("WAITS FOR", "WAITS:", 1),
     };
     match waits.until.map(minute) {
-        None => Part::still(words).or_short(&short, ""),
+        None => LinePart::still(words).or_short(&short, ""),
         Some(until) => {
-            Part::still(format!("{words} until {until}")).or_short(&words, "").or_short(&short, "")
+            LinePart::still(format!("{words} until {until}")).or_short(&words, "").or_short(&short, "")
         }
     }
 }
@@ -84,10 +84,10 @@ pub fn stops_after(state: &RunState) -> String {
 }
 
 /// That a person paused the run, and which steps it still waits for.
-pub fn stopping(state: &RunState) -> Option<Part> {
+pub fn stopping(state: &RunState) -> Option<LinePart> {
     let stops = state.mode == Mode::Paused && state.halted.is_none();
     let open = stops_after(state).replacen("; stops", "", 1);
-    stops.then(|| Part::still(format!("STOPPING{open}")).or_short("STOPPING", ""))
+    stops.then(|| LinePart::still(format!("STOPPING{open}")).or_short("STOPPING", ""))
 }
 
 /// Whether the run still continues by itself to its last step.
@@ -97,7 +97,7 @@ pub fn goes_on(state: &RunState) -> bool {
 
 /// The steps in progress: the last observed reason why each is not done, and its timeout; or the time of its next try. Those that the end
 /// of the outage waits for come first, then those with an observation.
-pub fn in_progress(state: &RunState, waiting: &BTreeMap<String, String>, now: Timestamp) -> Vec<Part> {
+pub fn in_progress(state: &RunState, waiting: &BTreeMap<String, String>, now: Timestamp) -> Vec<LinePart> {
     let under_way = |(step, at): &(&Step, &StepState)| {
         at.work.started_at.is_some() && !at.work.status.settled() && !step.background
     };
@@ -106,7 +106,7 @@ pub fn in_progress(state: &RunState, waiting: &BTreeMap<String, String>, now: Ti
     let of = |(step, at): (&Step, &StepState)| {
         if let Some(next) = next(step) {
             let short = format!("{}: next try {}", next.step, next.at.clock());
-            return Part::still(next.words()).or_short(&short, "");
+            return LinePart::still(next.words()).or_short(&short, "");
         }
         let why = waiting.get(step.id.as_str()).map_or_else(String::new, |why| format!(": {why}"));
         // Counted as the run does: without the time in which no process drove it.
@@ -117,9 +117,9 @@ pub fn in_progress(state: &RunState, waiting: &BTreeMap<String, String>, now: Ti
             true => {
                 let most = format!("of at most {}", live::one_word(most));
                 let whole = line(&format!("{most}{why}"));
-                Part::up(step.id.as_str(), now.since(began), whole).or_short(step.id.as_str(), "")
+                LinePart::up(step.id.as_str(), now.since(began), whole).or_short(step.id.as_str(), "")
             }
-            false => Part::still(line(&format!("{}{why}", step.id))).or_short(step.id.as_str(), ""),
+            false => LinePart::still(line(&format!("{}{why}", step.id))).or_short(step.id.as_str(), ""),
         }
     };
     let critical = critical_path::critical(&rest(state, now)).steps;

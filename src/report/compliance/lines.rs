@@ -8,7 +8,7 @@ use super::controls::{self, Profile, Section};
 use super::document::{Books, Class, Copied, Line, Readiness};
 use super::{approved, history};
 use crate::kinds::Operation;
-use crate::kinds::shared::restore::{Part, RestoreStep};
+use crate::kinds::shared::restore::{RestoreJob, RestoreStep};
 use crate::model::environment::Environment;
 use crate::model::ids::{ComponentName, PlanName};
 use crate::model::intent::{Drill, Intent};
@@ -186,7 +186,7 @@ fn copies(run: &RunState) -> Vec<Copied> {
         return Vec::new();
     }
     let of = |(step, at): (&Step, &StepState)| match &step.action {
-        Action::Op(Operation::Restore(RestoreStep { part: Part::Verify, of })) => Some(Copied {
+        Action::Op(Operation::Restore(RestoreStep { part: RestoreJob::Verify, of })) => Some(Copied {
             component: of.db.component.clone(),
             to_time: of.to_time,
             age_s: run.created_at.since(of.to_time).as_secs_f64(),

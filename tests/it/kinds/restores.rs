@@ -4,7 +4,7 @@ use drctl::executor::create;
 use drctl::inventory::Observation;
 use drctl::kinds::shared::database::DatabaseState;
 use drctl::kinds::shared::fence::{FenceMethod, FenceState};
-use drctl::kinds::shared::restore::{Part, RestoreStep};
+use drctl::kinds::shared::restore::{RestoreJob, RestoreStep};
 use drctl::kinds::{Fact, Operation, State, Target};
 use drctl::model::ids::{ComponentName, SiteName, StepId};
 use drctl::model::intent::Intent;
@@ -316,10 +316,10 @@ fn what_a_restore_leaves_behind_is_handed_on() {
                     .any(|e| matches!(&e.what, EventKind::StepFinished { step, .. } if is(step, action)))
             };
             let swap = |a: &Action| {
-                matches!(a, Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, .. })))
+                matches!(a, Action::Op(Operation::Restore(RestoreStep { part: RestoreJob::Swap, .. })))
             };
             let beside = |a: &Action| {
-                matches!(a, Action::Op(Operation::Restore(RestoreStep { part: Part::CreateCopy, .. })))
+                matches!(a, Action::Op(Operation::Restore(RestoreStep { part: RestoreJob::CreateCopy, .. })))
             };
             let rename = |a: &Action| matches!(a, Action::Op(Operation::Rename(_)));
             let fence = |a: &Action| matches!(a, Action::Op(Operation::Fence(_)));
@@ -358,7 +358,7 @@ fn what_is_in_place_is_known_by_what_became_of_the_swap() {
         let db = ComponentName::new("db");
         let swap = |state: &RunState| {
             let is = |a: &Action| {
-                matches!(a, Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, .. })))
+                matches!(a, Action::Op(Operation::Restore(RestoreStep { part: RestoreJob::Swap, .. })))
             };
             state.runbook.steps.iter().position(|s| is(&s.action)).unwrap()
         };

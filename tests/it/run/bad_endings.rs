@@ -7,7 +7,7 @@ use drctl::kinds::shared::database::Promotable;
 use drctl::kinds::shared::fence::{FenceMethod, FenceStage};
 use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::rebuild::JobStage;
-use drctl::kinds::shared::restore::Part;
+use drctl::kinds::shared::restore::RestoreJob;
 use drctl::model::ids::StepId;
 use drctl::model::time::Dur;
 use drctl::record::action::Action;
@@ -37,7 +37,7 @@ fn what_may_still_come_is_waited_for_before_a_step_counts_as_taken_back() {
         let at = then_cancelled(doing(rename.clone()).called(&[]).lost(), seen.clone());
         assert_eq!(at.finds(Dur::secs(30), missing()), "waits", "{seen:?}");
         assert_eq!(at.finds(Dur::mins(20), missing()), "undone", "{seen:?}");
-        for (part, settle) in [(Part::CreateCopy, Dur::mins(1)), (Part::Swap, Dur::mins(20))] {
+        for (part, settle) in [(RestoreJob::CreateCopy, Dur::mins(1)), (RestoreJob::Swap, Dur::mins(20))] {
             let at = then_cancelled(doing(restoring(part).0).called(&[]).lost(), seen.clone());
             assert_eq!(at.sees(Dur::secs(30), job(JobStage::None)), "waits", "{part:?} {seen:?}");
             assert_eq!(at.sees(settle, job(JobStage::None)), "undone", "{part:?} {seen:?}");

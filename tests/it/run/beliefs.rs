@@ -6,7 +6,7 @@ use drctl::kinds::shared::command::Command;
 use drctl::kinds::shared::database::{DatabaseRef, Engine, Host, Promotable};
 use drctl::kinds::shared::fence::FenceMethod;
 use drctl::kinds::shared::promotion::Promote;
-use drctl::kinds::shared::restore::{Part, RestoreResults as Restored};
+use drctl::kinds::shared::restore::{RestoreJob, RestoreResults as Restored};
 use drctl::kinds::shared::secret::SecretState;
 use drctl::kinds::{Called, Exposure, Fact, FoundSet, FoundValues, Operation, State};
 use drctl::model::again::Again;
@@ -129,9 +129,12 @@ fn a_step_establishes_no_fact_that_is_anothers() {
         Action::Check(Check::Exposure { db: db("db-east"), ahead_ms: None, unreplicated: Vec::new() });
     assert!(ends(measures, exposure()));
     assert!(!ends(scale(), exposure()), "a gate would let the promotion through on it");
-    let restored =
-        || Fact::Restore { component: component(), part: Part::Loss, found: Box::new(Restored::default()) };
-    assert!(ends(restore(Part::Loss), restored()));
+    let restored = || Fact::Restore {
+        component: component(),
+        part: RestoreJob::Loss,
+        found: Box::new(Restored::default()),
+    };
+    assert!(ends(restore(RestoreJob::Loss), restored()));
     assert!(!ends(scale(), restored()), "the loss of a restore is counted by its own step");
 }
 

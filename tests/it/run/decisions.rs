@@ -13,7 +13,7 @@ use drctl::kinds::shared::names::{
     SetRoutingControls, Switch, ZoneRef,
 };
 use drctl::kinds::shared::promotion::Promote;
-use drctl::kinds::shared::restore::{NewInstance, Part, Restore, RestoreStep, Source};
+use drctl::kinds::shared::restore::{NewInstance, Restore, RestoreJob, RestoreStep, Source};
 use drctl::kinds::shared::secret::{ClientSecret, UpdateClientSecret};
 use drctl::model::authority::Authority;
 use drctl::model::estimate::Estimate;
@@ -138,7 +138,7 @@ pub fn point() -> Action {
     Action::from(UpdateClientSecret { secret, to: to("db-east"), from: to("db-west") })
 }
 
-pub fn restore(part: Part) -> Action {
+pub fn restore(part: RestoreJob) -> Action {
     let new = NewInstance {
         id: "copy".to_owned(),
         aside: "aside".to_owned(),
@@ -470,8 +470,8 @@ fn everything() -> RunState {
         ("ttl", lowered_ttl()),
         ("scale", scale()),
         ("fence", fence(FenceMethod::Sql)),
-        ("beside", restore(Part::CreateCopy)),
-        ("swap", restore(Part::Swap)),
+        ("beside", restore(RestoreJob::CreateCopy)),
+        ("swap", restore(RestoreJob::Swap)),
         ("switch", switch()),
         ("object", object()),
         ("route", route()),

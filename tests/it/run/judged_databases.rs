@@ -13,7 +13,7 @@ use drctl::kinds::shared::names::{ChangeState, RecordChange, RecordsState, Switc
 use drctl::kinds::shared::promotion::{Handover, Promote, Takeover};
 use drctl::kinds::shared::rebuild::{JobStage, RebuildState};
 use drctl::kinds::shared::rejoin::{NewReplica, Rejoin};
-use drctl::kinds::shared::restore::{Part, Restore, RestoreResults, RestoreState, RestoreStep};
+use drctl::kinds::shared::restore::{Restore, RestoreJob, RestoreResults, RestoreState, RestoreStep};
 use drctl::kinds::shared::wal::{Lsn, WalPoint};
 use drctl::kinds::{Fact, Operation};
 use drctl::model::intent::Intent;
@@ -93,7 +93,7 @@ fn only_a_restore_may_find_the_old_server_under_its_name() {
     }
 }
 
-pub fn restoring(part: Part) -> (Action, Restore) {
+pub fn restoring(part: RestoreJob) -> (Action, Restore) {
     let of = ADMITTING.state.restores(&db_name()).unwrap().clone();
     (Action::Op(Operation::Restore(RestoreStep { part, of: Box::new(of.clone()) })), of)
 }
@@ -105,7 +105,7 @@ pub fn job(stage: JobStage) -> Box<RestoreState> {
 #[test]
 fn a_job_that_runs_while_the_run_is_taken_back_is_called_off_unless_it_puts_a_copy_in_place() {
     for (part, under_way, ended) in
-        [(Part::CreateCopy, "failed", "takes back"), (Part::Swap, "waits", "waits")]
+        [(RestoreJob::CreateCopy, "failed", "takes back"), (RestoreJob::Swap, "waits", "waits")]
     {
         let at = doing(restoring(part).0).called(&[]).accepted();
         assert_eq!(at.sees(NOW, job(JobStage::Running)), "waits", "{part:?}");
@@ -123,15 +123,19 @@ fn a_restore_tells_what_it_began_with_what_is_kept_and_what_is_lost_so_far() {
         Some(Fact::Restore { found, .. }) => found.clone(),
         other => panic!("{other:?}"),
     };
-    let of = restoring(Part::Swap).1;
-    let kept = found(&told(Part::Swap)).kept.unwrap();
+    let of = restoring(RestoreJob::Swap).1;
+    let kept = found(&told(RestoreJob::Swap)).kept.unwrap();
     assert!(kept.contains(&of.instance().unwrap().aside), "{kept}");
-    assert!(found(&told(Part::CreateCopy)).backup.unwrap().contains(&of.db.id));
+    assert!(found(&told(RestoreJob::CreateCopy)).backup.unwrap().contains(&of.db.id));
     // The loss grows until writes have ended; no other part of a restore measures it.
     let grows = |facts: &[Fact]| facts.iter().any(|f| matches!(f, Fact::Exposure(e) if e.grows));
-    assert!(grows(&told(Part::Loss)) && !grows(&told(Part::CreateCopy)) && !grows(&told(Part::Swap)));
+    assert!(
+        grows(&told(RestoreJob::Loss))
+            && !grows(&told(RestoreJob::CreateCopy))
+            && !grows(&told(RestoreJob::Swap))
+    );
     let mut fenced = ADMITTING.clone();
-    fenced.state.runbook.steps[fenced.i].action = restoring(Part::Loss).0;
+    fenced.state.runbook.steps[fenced.i].action = restoring(RestoreJob::Loss).0;
     assert!(!grows(&fenced.facts(ended())));
 }
 

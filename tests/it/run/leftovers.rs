@@ -3,7 +3,9 @@
 use drctl::kinds::shared::database::InstanceSettings;
 use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use drctl::kinds::shared::rejoin::{NewReplica, Rejoin};
-use drctl::kinds::shared::restore::{Backups, Loss, Part, Restore, RestoreResults, RestoreStep, Source};
+use drctl::kinds::shared::restore::{
+    Backups, Loss, Restore, RestoreJob, RestoreResults, RestoreStep, Source,
+};
 use drctl::kinds::{Exposure, Fact, Operation};
 use drctl::model::again::Again;
 use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};
@@ -405,7 +407,7 @@ fn restored() -> RunState {
     RunState::fold(&all_of(&rig)).unwrap()
 }
 
-fn part(state: &RunState, of: Part) -> usize {
+fn part(state: &RunState, of: RestoreJob) -> usize {
     place_of(state, |a| matches!(a, Action::Op(Operation::Restore(RestoreStep { part, .. })) if *part == of))
 }
 
@@ -414,11 +416,11 @@ fn part(state: &RunState, of: Part) -> usize {
 fn a_restore_is_of_one_store() {
     let mut state = restored();
     assert!(state.restores(&db()).is_some() && state.restores(&other()).is_none());
-    let i = part(&state, Part::Loss);
+    let i = part(&state, RestoreJob::Loss);
     let loss = Loss { basis: "exactly".to_owned(), transactions: 7, first: None, last: None };
     let counted = |component| Fact::Restore {
         component,
-        part: Part::Loss,
+        part: RestoreJob::Loss,
         found: Box::new(RestoreResults { loss: Some(loss.clone()), ..RestoreResults::default() }),
     };
     state.steps.iter_mut().for_each(|s| s.facts.retain(|f| !matches!(f, Fact::Restore { .. })));
@@ -439,7 +441,7 @@ fn a_restore_is_of_one_store() {
 #[test]
 fn a_copy_that_could_not_be_taken_back_stays_if_somebody_who_knows_says_so() {
     let mut managed = restored();
-    let i = part(&managed, Part::Swap);
+    let i = part(&managed, RestoreJob::Swap);
     managed.steps[i].undo = None;
     let mut own = managed.clone();
     let backups = Backups {

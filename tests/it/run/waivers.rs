@@ -1,6 +1,6 @@
 //! What a waiver can still be about: a loss that something asks about, of a component that holds writes.
 
-use drctl::kinds::shared::restore::Part;
+use drctl::kinds::shared::restore::RestoreJob;
 use drctl::model::ids::ComponentName;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Rule, Waiver};
@@ -31,7 +31,7 @@ fn a_waiver_of_a_loss_has_an_effect_if_its_component_holds_writes() {
     for (stores, action, of, effect) in [
         (orders, scale(), Some("orders"), true),
         (none, promote(), Some("db"), true),
-        (none, restore(Part::Swap), Some("db"), true),
+        (none, restore(RestoreJob::Swap), Some("db"), true),
         (orders, scale(), Some("db"), false),
         (orders, scale(), None, true),
         (none, promote(), None, true),

@@ -15,7 +15,7 @@ use crate::kinds::shared::database::sim::Servers;
 use crate::kinds::shared::database::sim::server::{GONE, Isolation, Job, Product, SimulatedServer, Worker};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
-use crate::kinds::shared::restore::copy::Part;
+use crate::kinds::shared::restore::copy::RestoreJob;
 use crate::kinds::shared::restore::op::RestoreStep;
 use crate::kinds::shared::restore::sim::Keeper;
 use crate::kinds::simulated::{NetworkChange, Simulated, SimulatedPart};
@@ -238,8 +238,9 @@ impl SimulatedRds {
     fn beside(&self, db: &DatabaseRef, world: &SimulatedWorld) -> Option<DatabaseState> {
         let jobs = &self.servers.jobs;
         let is = |job: &&Job| job.of.instance().is_some_and(|new| new.id == db.id);
-        let (&(i, _), job) = jobs.iter().find(|((_, part), job)| *part == Part::CreateCopy && is(job))?;
-        let gone = [Part::Swap, Part::Destroy].iter().any(|part| jobs.contains_key(&(i, *part)));
+        let (&(i, _), job) =
+            jobs.iter().find(|((_, part), job)| *part == RestoreJob::CreateCopy && is(job))?;
+        let gone = [RestoreJob::Swap, RestoreJob::Destroy].iter().any(|part| jobs.contains_key(&(i, *part)));
         let backing_up = job.ends + Dur(60_000 + world.roll(&["first backup", &db.id], 180_000));
         let status = if world.now < backing_up { "backing-up" } else { "available" };
         let there = !gone && job.failed.is_none() && job.ends <= world.now;

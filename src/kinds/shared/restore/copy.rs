@@ -173,7 +173,8 @@ pub struct Backup {
 /// One job of a restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Part {
+#[schemars(rename = "Part")]
+pub enum RestoreJob {
     /// Fetches the backup into a folder beside the live data, and replays the WAL up to the time.
     CreateCopy,
     /// Checks the copy: invariants, foreign keys, every page.
@@ -188,7 +189,7 @@ pub enum Part {
     Destroy,
 }
 
-impl Part {
+impl RestoreJob {
     /// Its name in the job on the host.
     pub const fn word(self) -> &'static str {
         match self {

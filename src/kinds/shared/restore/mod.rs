@@ -7,6 +7,6 @@ pub mod sim;
 
 pub use copy::{
     Backup, Backups, BackupsState, COPY_TAG, Checked, Destroyed, Expect, IN_PLACE, Invariant, Loss,
-    NewInstance, Part, Rates, Restore, RestoreResults, RestoreState, Source,
+    NewInstance, Rates, Restore, RestoreJob, RestoreResults, RestoreState, Source,
 };
 pub use op::RestoreStep;

@@ -12,7 +12,7 @@ use crate::kinds::op::{Op, made_as_a_whole};
 use crate::kinds::shared::database::server::DatabaseRef;
 use crate::kinds::shared::rebuild::JobStage;
 use crate::kinds::shared::restore::calls;
-use crate::kinds::shared::restore::copy::{Part, Restore, RestoreState};
+use crate::kinds::shared::restore::copy::{Restore, RestoreJob, RestoreState};
 use crate::kinds::state::State;
 use crate::kinds::target::Target;
 use crate::model::call::Call;
@@ -28,7 +28,7 @@ use crate::model::time::{Dur, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RestoreStep {
     /// The part.
-    pub part: Part,
+    pub part: RestoreJob,
     /// The restore.
     pub of: Box<Restore>,
 }
@@ -50,30 +50,32 @@ impl Op for RestoreStep {
         let beside =
             Properties { consent: Consent::Never, felt: Felt::Never, undo_rank: UndoRank::Copy, ..STRICT };
         match self.part {
-            Part::CreateCopy | Part::Verify | Part::Loss | Part::Destroy => beside,
+            RestoreJob::CreateCopy | RestoreJob::Verify | RestoreJob::Loss | RestoreJob::Destroy => beside,
             // From here on users reach the copy.
-            Part::Swap => Properties { undo_rank: UndoRank::Traffic, ..STRICT },
+            RestoreJob::Swap => Properties { undo_rank: UndoRank::Traffic, ..STRICT },
             // It undoes what people agreed to, and cannot be undone.
-            Part::Revert => Properties { felt: Felt::Always, ..beside },
+            RestoreJob::Revert => Properties { felt: Felt::Always, ..beside },
         }
     }
 
     fn undo(&self) -> Undo<Self> {
         let by = |part| Undo::By(Self { part, of: self.of.clone() });
         match self.part {
-            Part::CreateCopy => by(Part::Destroy),
+            RestoreJob::CreateCopy => by(RestoreJob::Destroy),
             // The job refuses if a row was written since, because the restored server is then the one that counts.
-            Part::Swap => by(Part::Revert),
-            Part::Verify | Part::Loss | Part::Revert | Part::Destroy => Undo::Nothing,
+            RestoreJob::Swap => by(RestoreJob::Revert),
+            RestoreJob::Verify | RestoreJob::Loss | RestoreJob::Revert | RestoreJob::Destroy => Undo::Nothing,
         }
     }
 
     /// Until a rename is done, the old name is visible; and nothing may be created or deleted twice. A host runs a job only once.
     fn in_doubt(&self) -> InDoubt {
         match (self.part, self.of.instance()) {
-            (Part::Swap, Some(_)) => InDoubt::ObserveAfter(NEW_NAME_AT_WORST),
-            (Part::CreateCopy | Part::Destroy, Some(_)) => InDoubt::ObserveAfter(Dur::mins(1)),
-            (Part::Verify | Part::Loss | Part::Revert, Some(_)) | (_, None) => InDoubt::Repeat,
+            (RestoreJob::Swap, Some(_)) => InDoubt::ObserveAfter(NEW_NAME_AT_WORST),
+            (RestoreJob::CreateCopy | RestoreJob::Destroy, Some(_)) => InDoubt::ObserveAfter(Dur::mins(1)),
+            (RestoreJob::Verify | RestoreJob::Loss | RestoreJob::Revert, Some(_)) | (_, None) => {
+                InDoubt::Repeat
+            }
         }
     }
 
@@ -121,7 +123,7 @@ impl Op for RestoreStep {
     fn estimate(&self) -> Estimate {
         let expected = expected(self.part, &self.of);
         match (self.part, self.of.instance()) {
-            (Part::Swap, Some(_)) => Estimate::new(expected, Dur::mins(90)),
+            (RestoreJob::Swap, Some(_)) => Estimate::new(expected, Dur::mins(90)),
             _ => Estimate::new(expected, Dur::mins(48 * 60)),
         }
     }
@@ -134,11 +136,15 @@ impl Op for RestoreStep {
     fn changes(&self) -> Vec<Change> {
         let of = &self.of;
         match self.part {
-            Part::Swap => {
+            RestoreJob::Swap => {
                 let (resource, after) = (format!("database {}", of.db.id), format!("as of {}", of.to_time));
                 vec![Change::new(&of.db.place.name, &resource, "data", "as they were".to_owned(), after)]
             }
-            Part::CreateCopy | Part::Verify | Part::Loss | Part::Revert | Part::Destroy => Vec::new(),
+            RestoreJob::CreateCopy
+            | RestoreJob::Verify
+            | RestoreJob::Loss
+            | RestoreJob::Revert
+            | RestoreJob::Destroy => Vec::new(),
         }
     }
 }
@@ -150,7 +156,7 @@ impl fmt::Display for RestoreStep {
 }
 
 /// The meaning of a job's state.
-fn judge(part: Part, restore: &Restore, seen: &RestoreState, of: &Progress<'_>) -> Judged {
+fn judge(part: RestoreJob, restore: &Restore, seen: &RestoreState, of: &Progress<'_>) -> Judged {
     let tail = seen.tail.lines().last().unwrap_or_default();
     let last = match restore.instance() {
         Some(new) => format!("{}: {tail}", new.id),
@@ -159,8 +165,10 @@ fn judge(part: Part, restore: &Restore, seen: &RestoreState, of: &Progress<'_>) 
     match seen.stage {
         JobStage::None => Judged::Before,
         // Removing the copy ends its job.
-        JobStage::Running if of.undoing && part != Part::Swap => Judged::Done(Vec::new()),
-        JobStage::Running if of.leaving && part != Part::Swap => Judged::Wrong(format!("stopped; {last}")),
+        JobStage::Running if of.undoing && part != RestoreJob::Swap => Judged::Done(Vec::new()),
+        JobStage::Running if of.leaving && part != RestoreJob::Swap => {
+            Judged::Wrong(format!("stopped; {last}"))
+        }
         JobStage::Running => Judged::Unclear(last),
         JobStage::Unseen => Judged::Unclear(format!("the host of {} does not answer: {tail}", restore.db.id)),
         // Whatever it left must be undone.
@@ -169,10 +177,10 @@ fn judge(part: Part, restore: &Restore, seen: &RestoreState, of: &Progress<'_>) 
         JobStage::Ended { exit: 0 } => {
             let mut found = seen.found.clone();
             match (part, restore.instance()) {
-                (Part::Swap, Some(new)) => {
+                (RestoreJob::Swap, Some(new)) => {
                     found.kept = Some(format!("DB instance {} in {}", new.aside, restore.db.place.region));
                 }
-                (Part::CreateCopy, Some(_)) => {
+                (RestoreJob::CreateCopy, Some(_)) => {
                     let automated = || format!("automated backups of {}", restore.db.id);
                     found.backup = Some(restore.snapshot.clone().unwrap_or_else(automated));
                 }
@@ -180,7 +188,7 @@ fn judge(part: Part, restore: &Restore, seen: &RestoreState, of: &Progress<'_>) 
             }
             let mut facts =
                 vec![Fact::Restore { component: restore.db.component.clone(), part, found: Box::new(found) }];
-            if part == Part::Loss && !of.store.fenced {
+            if part == RestoreJob::Loss && !of.store.fenced {
                 facts.push(Fact::Exposure(so_far(restore, seen, of.now)));
             }
             Judged::Done(facts)
@@ -220,27 +228,27 @@ fn so_far(of: &Restore, seen: &RestoreState, now: Timestamp) -> Exposure {
 }
 
 /// The estimated duration of a part of a restore, by the number of bytes that it reads.
-fn expected(part: Part, of: &Restore) -> Dur {
+fn expected(part: RestoreJob, of: &Restore) -> Dur {
     let bytes = of.backup.as_ref().map_or(0, |b| b.bytes);
     let log = of.replay_bytes.unwrap_or(0);
     let rate = of.rates.map_or(FETCHED_PER_S, |r| r.fetched_per_s.max(1));
     if of.instance().is_some() {
         return match part {
-            Part::CreateCopy => NEW_INSTANCE,
-            Part::Verify => Dur::secs(5 + bytes / READ_PER_S),
-            Part::Loss => Dur::secs(10),
+            RestoreJob::CreateCopy => NEW_INSTANCE,
+            RestoreJob::Verify => Dur::secs(5 + bytes / READ_PER_S),
+            RestoreJob::Loss => Dur::secs(10),
             // Two renames in sequence: the second needs the name that the first one frees.
-            Part::Swap | Part::Revert => NEW_NAME.plus(NEW_NAME),
+            RestoreJob::Swap | RestoreJob::Revert => NEW_NAME.plus(NEW_NAME),
             // AWS publishes no duration for a deletion without a final snapshot.
-            Part::Destroy => Dur::mins(5),
+            RestoreJob::Destroy => Dur::mins(5),
         };
     }
     match part {
-        Part::CreateCopy => Dur::secs(10 + bytes / rate + log / READ_PER_S),
-        Part::Verify => Dur::secs(5 + bytes / READ_PER_S),
-        Part::Loss => Dur::secs(2 + log / READ_PER_S),
+        RestoreJob::CreateCopy => Dur::secs(10 + bytes / rate + log / READ_PER_S),
+        RestoreJob::Verify => Dur::secs(5 + bytes / READ_PER_S),
+        RestoreJob::Loss => Dur::secs(2 + log / READ_PER_S),
         // Two folders are renamed, a server stops and another one starts.
-        Part::Swap | Part::Revert => Dur::secs(20),
-        Part::Destroy => Dur::secs(5),
+        RestoreJob::Swap | RestoreJob::Revert => Dur::secs(20),
+        RestoreJob::Destroy => Dur::secs(5),
     }
 }

@@ -1,7 +1,8 @@
 //! Restores of a simulated database: existing backups, jobs that take time, and data from an earlier time.
 
 use super::copy::{
-    Backup, BackupsState, Checked, Destroyed, IN_PLACE, Loss, Part, Restore, RestoreResults, RestoreState,
+    Backup, BackupsState, Checked, Destroyed, IN_PLACE, Loss, Restore, RestoreJob, RestoreResults,
+    RestoreState,
 };
 use crate::kinds::shared::database::server::DatabaseRef;
 use crate::kinds::shared::database::sim::server::{Catalog, GONE, Job};
@@ -79,12 +80,12 @@ impl Servers {
     /// The provider refuses it.
     pub fn restore(
         &mut self,
-        (part, of): (Part, &Restore),
+        (part, of): (RestoreJob, &Restore),
         rename: Dur,
         world: &mut SimulatedWorld,
     ) -> Answer {
         let i = self.stands(&of.db)?;
-        if part == Part::Swap
+        if part == RestoreJob::Swap
             && of.instance().is_some()
             && self.find(&of.db).is_ok()
             && !self.jobs.contains_key(&(i, part))
@@ -93,7 +94,7 @@ impl Servers {
         }
         let done =
             |part| self.jobs.get(&(i, part)).is_some_and(|j| j.ends <= world.now && j.failed.is_none());
-        if part == Part::Revert && of.instance().is_some() && done(Part::Swap) {
+        if part == RestoreJob::Revert && of.instance().is_some() && done(RestoreJob::Swap) {
             let why = "users reach the restored instance and may have written to it";
             return Err(Refused::always(IN_PLACE, why));
         }
@@ -102,30 +103,34 @@ impl Servers {
             return Ok(None);
         }
         let failed = match part {
-            Part::CreateCopy if world.scenario.archive_corrupt => {
+            RestoreJob::CreateCopy if world.scenario.archive_corrupt => {
                 Some("segment 0000000100000004000000A1 in the archive is damaged")
             }
-            Part::Verify | Part::Loss if !done(Part::CreateCopy) => Some("no copy exists yet"),
-            Part::Swap if !done(Part::Verify) => Some("the copy did not pass its checks"),
-            Part::Revert if done(Part::Swap) => {
+            RestoreJob::Verify | RestoreJob::Loss if !done(RestoreJob::CreateCopy) => {
+                Some("no copy exists yet")
+            }
+            RestoreJob::Swap if !done(RestoreJob::Verify) => Some("the copy did not pass its checks"),
+            RestoreJob::Revert if done(RestoreJob::Swap) => {
                 Some("drctl keeps the restored server in place, because rows have changed since")
             }
             _ => None,
         };
         let takes = match part {
-            Part::CreateCopy if failed.is_none() => 120_000 + world.roll(&["beside", &of.db.id], 180_000),
-            Part::Verify if failed.is_none() => 60_000 + world.roll(&["verify", &of.db.id], 60_000),
+            RestoreJob::CreateCopy if failed.is_none() => {
+                120_000 + world.roll(&["beside", &of.db.id], 180_000)
+            }
+            RestoreJob::Verify if failed.is_none() => 60_000 + world.roll(&["verify", &of.db.id], 60_000),
             // Two renames.
-            Part::Swap | Part::Revert if of.instance().is_some() && failed.is_none() => {
+            RestoreJob::Swap | RestoreJob::Revert if of.instance().is_some() && failed.is_none() => {
                 2 * (rename.millis() + world.roll(&["rename", part.word(), &of.db.id], 240_000))
             }
             // Stopping a server and removing much data takes time.
-            Part::Revert | Part::Destroy => 2_000 + world.roll(&["undo", &of.db.id], 150_000),
+            RestoreJob::Revert | RestoreJob::Destroy => 2_000 + world.roll(&["undo", &of.db.id], 150_000),
             _ => 2_000 + world.roll(&["restore", part.word(), &of.db.id], 8_000),
         };
         let ends = world.now + Dur(takes);
         self.jobs.insert((i, part), Job { ends, failed, of: of.clone() });
-        if part == Part::Swap && failed.is_none() {
+        if part == RestoreJob::Swap && failed.is_none() {
             self.all[i].stopped_at.get_or_insert(world.now);
             self.agenda.schedule(ends, ServerEvent::Swapped(i), world);
         }
@@ -134,7 +139,7 @@ impl Servers {
 
     /// The data are from that time, with their roles: clients that were fenced since may log in.
     pub fn swapped(&mut self, i: usize, world: &mut SimulatedWorld) {
-        let Some(to) = self.jobs.get(&(i, Part::Swap)).map(|j| j.of.to_time) else { return };
+        let Some(to) = self.jobs.get(&(i, RestoreJob::Swap)).map(|j| j.of.to_time) else { return };
         let id = self.all[i].reference.id.clone();
         self.lose(self.last_commit(i, world).since(to));
         for follower in 0..self.all.len() {
@@ -156,7 +161,12 @@ impl Servers {
     }
 
     /// A part of a restore.
-    pub fn restoring(&self, db: &DatabaseRef, part: Part, world: &SimulatedWorld) -> Option<RestoreState> {
+    pub fn restoring(
+        &self,
+        db: &DatabaseRef,
+        part: RestoreJob,
+        world: &SimulatedWorld,
+    ) -> Option<RestoreState> {
         let i = self.stands(db).ok()?;
         let Some(job) = self.jobs.get(&(i, part)) else {
             let (tail, found) = (String::new(), RestoreResults::default());
@@ -177,7 +187,7 @@ impl Servers {
         Some(RestoreState { stage, tail: format!("{} of {}", part.word(), db.id), found })
     }
 
-    fn result(&self, i: usize, part: Part, of: &Restore, world: &SimulatedWorld) -> RestoreResults {
+    fn result(&self, i: usize, part: RestoreJob, of: &Restore, world: &SimulatedWorld) -> RestoreResults {
         let timeline = self.all[i].timeline;
         let position = WalPoint { timeline, position: Lsn(of.to_time.since(world.began - KEPT).millis()) };
         let check = |what: &str, found: &str| Checked {
@@ -188,8 +198,8 @@ impl Servers {
         let folder = format!("/data.restored-{}", of.name);
         match part {
             // A managed service does not report the position in the log.
-            Part::CreateCopy if of.instance().is_some() => RestoreResults::default(),
-            Part::CreateCopy => RestoreResults {
+            RestoreJob::CreateCopy if of.instance().is_some() => RestoreResults::default(),
+            RestoreJob::CreateCopy => RestoreResults {
                 backup: of.backup.as_ref().map(|b| b.name.clone()),
                 fetched: Some((BYTES, Dur::secs(90))),
                 position: Some(position),
@@ -197,7 +207,7 @@ impl Servers {
                 next_commit: Some(of.to_time + Dur(4)),
                 ..RestoreResults::default()
             },
-            Part::Verify => {
+            RestoreJob::Verify => {
                 let own = of.invariants.iter().map(|i| check(&i.name, "not asked in the sandbox"));
                 let pages = match of.instance() {
                     Some(_) => check("every row of app read", "1204511 rows"),
@@ -206,8 +216,8 @@ impl Servers {
                 let always = [check("foreign keys of app", "12 hold"), pages];
                 RestoreResults { checks: own.chain(always).collect(), ..RestoreResults::default() }
             }
-            Part::Loss if of.instance().is_some() => RestoreResults::default(),
-            Part::Loss => {
+            RestoreJob::Loss if of.instance().is_some() => RestoreResults::default(),
+            RestoreJob::Loss => {
                 let last = self.last_commit(i, world);
                 let loss = Loss {
                     basis: "exactly".to_owned(),
@@ -217,13 +227,13 @@ impl Servers {
                 };
                 RestoreResults { loss: Some(loss), ..RestoreResults::default() }
             }
-            Part::Swap if of.instance().is_some() => RestoreResults::default(),
-            Part::Swap => RestoreResults {
+            RestoreJob::Swap if of.instance().is_some() => RestoreResults::default(),
+            RestoreJob::Swap => RestoreResults {
                 kept: Some(format!("/data.before-{}", of.name)),
                 ..RestoreResults::default()
             },
-            Part::Revert => RestoreResults::default(),
-            Part::Destroy => {
+            RestoreJob::Revert => RestoreResults::default(),
+            RestoreJob::Destroy => {
                 let destroyed = Some(match of.instance() {
                     Some(_) => Destroyed { folder: of.copy(), files: 0, bytes: 0 },
                     None => Destroyed { folder, files: 1_812, bytes: BYTES },

@@ -51,7 +51,7 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Element(usize);
 
-struct Part {
+struct ElementContent {
     kind: Kind,
     parts: Vec<Element>,
     /// What was drawn for it, in order.
@@ -61,7 +61,7 @@ struct Part {
 /// The elements of a document, in reading order.
 #[derive(Default)]
 pub(super) struct Elements {
-    all: Vec<Part>,
+    all: Vec<ElementContent>,
     top: Vec<Element>,
 }
 
@@ -69,7 +69,7 @@ impl Elements {
     /// Adds an element, inside another one or at the top level.
     pub(super) fn add(&mut self, kind: Kind, within: Option<Element>) -> Element {
         let element = Element(self.all.len());
-        self.all.push(Part { kind, parts: Vec::new(), drawn: Vec::new() });
+        self.all.push(ElementContent { kind, parts: Vec::new(), drawn: Vec::new() });
         match within.and_then(|Element(outer)| self.all.get_mut(outer)) {
             Some(outer) => outer.parts.push(element),
             None => self.top.push(element),

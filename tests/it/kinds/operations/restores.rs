@@ -1,7 +1,7 @@
 //! The parts of a restore, on a host and at RDS.
 
 use drctl::kinds::shared::database::{DatabaseRef, InstanceSettings};
-use drctl::kinds::shared::restore::{Backup, Backups, NewInstance, Part, Restore, RestoreStep, Source};
+use drctl::kinds::shared::restore::{Backup, Backups, NewInstance, Restore, RestoreJob, RestoreStep, Source};
 use drctl::model::time::Timestamp;
 
 use super::made;
@@ -39,7 +39,7 @@ pub(super) fn own() -> Vec<Row> {
     let part = |part, says| row("postgres", RestoreStep { part, of: of.clone() }, says);
     vec![
         part(
-            Part::CreateCopy,
+            RestoreJob::CreateCopy,
             "restore a copy of pg-west as of 2026-09-21T12:00:00.000Z, from nightly
             at west; pg-west; 1m 20s, at most 2d
             without it: nobody may skip it
@@ -47,7 +47,7 @@ pub(super) fn own() -> Vec<Row> {
             calls host:restore at west",
         ),
         part(
-            Part::Verify,
+            RestoreJob::Verify,
             "check the copy of pg-west: invariants, foreign keys, every page
             at west; pg-west; 2m 5s, at most 2d
             without it: nobody may skip it
@@ -55,7 +55,7 @@ pub(super) fn own() -> Vec<Row> {
             looks host:restore at west",
         ),
         part(
-            Part::Loss,
+            RestoreJob::Loss,
             "count what pg-west has and its copy of 2026-09-21T12:00:00.000Z lacks
             at west; pg-west; 12s, at most 2d
             without it: nobody may skip it
@@ -63,7 +63,7 @@ pub(super) fn own() -> Vec<Row> {
             looks host:restore at west",
         ),
         part(
-            Part::Swap,
+            RestoreJob::Swap,
             "replace pg-west with the copy of 2026-09-21T12:00:00.000Z, and keep the previous data
             at west; pg-west; 20s, at most 2d
             without it: nobody may skip it
@@ -72,7 +72,7 @@ pub(super) fn own() -> Vec<Row> {
             sets database pg-west data at west: as they were -> as of 2026-09-21T12:00:00.000Z",
         ),
         part(
-            Part::Revert,
+            RestoreJob::Revert,
             "restore the previous data of pg-west
             at west; pg-west; 20s, at most 2d
             without it: nobody may skip it
@@ -80,7 +80,7 @@ pub(super) fn own() -> Vec<Row> {
             calls host:restore at west",
         ),
         part(
-            Part::Destroy,
+            RestoreJob::Destroy,
             "remove the copy of pg-west, with proof
             at west; pg-west; 5s, at most 2d
             without it: nobody may skip it
@@ -102,7 +102,7 @@ pub(super) fn managed() -> Vec<Row> {
     let snapshot = Restore { snapshot: Some("nightly".to_owned()), ..of.clone() };
     vec![
         part(
-            Part::CreateCopy,
+            RestoreJob::CreateCopy,
             "restore a copy of shop-west as of 2026-09-21T12:00:00.000Z, from its automated backups
             at west; shop-west; 20m, at most 2d
             without it: nobody may skip it
@@ -112,7 +112,7 @@ pub(super) fn managed() -> Vec<Row> {
         ),
         row(
             "aws.rds",
-            RestoreStep { part: Part::CreateCopy, of: Box::new(snapshot) },
+            RestoreStep { part: RestoreJob::CreateCopy, of: Box::new(snapshot) },
             "restore a copy of shop-west as of 2026-09-21T12:00:00.000Z, from nightly
             at west; shop-west; 20m, at most 2d
             without it: nobody may skip it
@@ -121,7 +121,7 @@ pub(super) fn managed() -> Vec<Row> {
             looks rds:DescribeDBInstances at west",
         ),
         part(
-            Part::Verify,
+            RestoreJob::Verify,
             "check the copy of shop-west: invariants, foreign keys, every row
             at west; shop-west; 2m 5s, at most 2d
             without it: nobody may skip it
@@ -129,7 +129,7 @@ pub(super) fn managed() -> Vec<Row> {
             looks sql:statement at west",
         ),
         part(
-            Part::Loss,
+            RestoreJob::Loss,
             "compare the rows of shop-west with its copy of 2026-09-21T12:00:00.000Z
             at west; shop-west; 10s, at most 2d
             without it: nobody may skip it
@@ -137,7 +137,7 @@ pub(super) fn managed() -> Vec<Row> {
             looks sql:statement at west",
         ),
         part(
-            Part::Swap,
+            RestoreJob::Swap,
             "replace shop-west with the copy of 2026-09-21T12:00:00.000Z, and keep the previous data
             at west; shop-west; 20m, at most 1h 30m
             without it: nobody may skip it
@@ -148,7 +148,7 @@ pub(super) fn managed() -> Vec<Row> {
         ),
         reverted(&of),
         part(
-            Part::Destroy,
+            RestoreJob::Destroy,
             "remove the copy of shop-west, with proof
             at west; shop-west; 5m, at most 2d
             without it: nobody may skip it
@@ -163,7 +163,7 @@ pub(super) fn managed() -> Vec<Row> {
 fn reverted(of: &Restore) -> Row {
     row(
         "aws.rds",
-        RestoreStep { part: Part::Revert, of: Box::new(of.clone()) },
+        RestoreStep { part: RestoreJob::Revert, of: Box::new(of.clone()) },
         "restore the previous data of shop-west
         at west; shop-west; 20m, at most 2d
         without it: nobody may skip it

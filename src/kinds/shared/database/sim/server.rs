@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kinds::shared::database::server::DatabaseRef;
 use crate::kinds::shared::fence::method::FenceMethod;
-use crate::kinds::shared::restore::copy::{Part, Restore};
+use crate::kinds::shared::restore::copy::{Restore, RestoreJob};
 use crate::kinds::shared::secret::login::ClientSecret;
 use crate::kinds::world::SimulatedWorld;
 use crate::model::ids::SiteName;
@@ -127,7 +127,7 @@ pub struct Job {
 }
 
 /// The last job of each server and part.
-pub type Jobs = BTreeMap<(usize, Part), Job>;
+pub type Jobs = BTreeMap<(usize, RestoreJob), Job>;
 
 /// The endpoint of a simulated server.
 pub fn listens(db: &DatabaseRef) -> String {
