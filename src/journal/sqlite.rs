@@ -28,7 +28,7 @@ use crate::model::ledger::{Entry, RecordedOperator, StoreWorld};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::record::event::Signal;
-use place::Place;
+use place::StoreFiles;
 use schema::{is_of, unreadable};
 use writer::{Job, Writer};
 
@@ -36,7 +36,7 @@ use writer::{Job, Writer};
 pub struct SqliteJournal {
     path: PathBuf,
     world: StoreWorld,
-    place: Place,
+    place: StoreFiles,
     /// Why drctl may do nothing for its runs.
     put_back: std::cell::OnceCell<String>,
     /// The operators in `drctl.yaml`.
@@ -74,7 +74,7 @@ impl SqliteJournal {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(path, flags).map_err(unreadable)?;
         schema::prepare(&reader, world).map_err(unreadable)?;
-        let place = Place::of(path, there).map_err(StoreError::Gone)?;
+        let place = StoreFiles::of(path, there).map_err(StoreError::Gone)?;
         let (jobs, inbox) = mpsc::channel();
         let guarded = Writer::new(writer, place.clone());
         let thread = std::thread::Builder::new()
@@ -113,7 +113,7 @@ impl SqliteJournal {
         Ok(Self {
             path: path.to_owned(),
             world,
-            place: Place::nowhere(),
+            place: StoreFiles::nowhere(),
             put_back: std::cell::OnceCell::new(),
             operators: std::cell::OnceCell::new(),
             driven: std::cell::RefCell::default(),

@@ -14,7 +14,7 @@ pub(super) type Stamp = (u64, i64, i64);
 
 /// The files of an open store: the database, its log, and the index of the log.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct StoreFiles {
     files: Vec<(PathBuf, Identity)>,
 }
 
@@ -31,7 +31,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-impl Place {
+impl StoreFiles {
     /// For a store that is never written.
     pub(super) const fn nowhere() -> Self {
         Self { files: Vec::new() }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::super::chain::{self, Record};
 use super::super::{AppendError, Closing, Release};
-use super::place::{Place, Stamp};
+use super::place::{Stamp, StoreFiles};
 use crate::journal::contents::LEDGER;
 use crate::model::ids::{ComponentName, Digest, RunId};
 use crate::model::time::Timestamp;
@@ -80,7 +80,7 @@ impl Job {
 
 pub(super) struct Writer {
     connection: Connection,
-    place: Place,
+    place: StoreFiles,
     /// The file after this process last wrote to it.
     seen: Option<Stamp>,
     /// Number and hash of the last entry of the ledger by then.
@@ -95,7 +95,7 @@ pub(super) const YIELDS: u32 = 1_000;
 const GROUP: usize = 256;
 
 impl Writer {
-    pub(super) fn new(connection: Connection, place: Place) -> Self {
+    pub(super) fn new(connection: Connection, place: StoreFiles) -> Self {
         let mut writer = Self { connection, place, seen: None, last: None };
         writer.look();
         writer
