@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::LocalBoxFuture;
 
 use super::secrets::{Login, NoLogin};
-use super::uploads::{Look, SinkError, Upload};
+use super::uploads::{SinkContent, SinkError, Upload};
 use crate::inventory::Observation;
 use crate::kinds::Target;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
@@ -77,7 +77,7 @@ pub trait ObjectStore {
         bundle: &'a str,
         version: Option<&'a str>,
         most: usize,
-    ) -> LocalBoxFuture<'a, Result<Look, SinkError>>;
+    ) -> LocalBoxFuture<'a, Result<SinkContent, SinkError>>;
 }
 
 /// When a commit was made.

@@ -8,7 +8,7 @@ use futures_util::future::{Either, select};
 
 use super::provider::ObjectStore;
 use super::registry;
-pub use super::uploads::{Look, SinkError, Upload};
+pub use super::uploads::{SinkContent, SinkError, Upload};
 use crate::model::place::CloudProvider;
 use crate::model::sink::{Sink, StoredObject};
 use crate::model::time::{Dur, Timestamp};
@@ -47,8 +47,8 @@ impl Sinks {
     ) -> Result<StoredObject, SinkError> {
         self.within(parcel, late, async {
             let date = match self.look(sink, parcel, None).await? {
-                Look::Held(held) => return fits(sink, parcel, held, false),
-                Look::Nothing { date, .. } => date,
+                SinkContent::Held(held) => return fits(sink, parcel, held, false),
+                SinkContent::Nothing { date, .. } => date,
             };
             let off = date.map(|date| (date.since(self.world.shown())).max(self.world.shown().since(date)));
             if let Some(off) = off.filter(|off| *off > SKEW) {
@@ -61,8 +61,8 @@ impl Sinks {
                 CloudProvider::None => Err(no_bucket(sink)),
             }?;
             match self.look(sink, parcel, None).await? {
-                Look::Held(held) => fits(sink, parcel, held, written),
-                Look::Nothing { why, .. } => Err(SinkError::Later(format!("it cannot be read back: {why}"))),
+                SinkContent::Held(held) => fits(sink, parcel, held, written),
+                SinkContent::Nothing { why, .. } => Err(SinkError::Later(format!("it cannot be read back: {why}"))),
             }
         })
         .await
@@ -81,15 +81,17 @@ impl Sinks {
     ) -> Result<StoredObject, SinkError> {
         self.within(parcel, late, async {
             let what = match self.look(sink, parcel, None).await? {
-                Look::Held(held) if held.sha256 == *parcel.sha256 => return fits(sink, parcel, held, false),
-                Look::Held(_) => "another object is there".to_owned(),
-                Look::Nothing { why, .. } => format!("it was there, but is gone now ({why})"),
+                SinkContent::Held(held) if held.sha256 == *parcel.sha256 => {
+                    return fits(sink, parcel, held, false);
+                }
+                SinkContent::Held(_) => "another object is there".to_owned(),
+                SinkContent::Nothing { why, .. } => format!("it was there, but is gone now ({why})"),
             };
             let hidden = match version {
                 Some(_) => self.look(sink, parcel, version).await?,
                 None => return Err(SinkError::Differs(what)),
             };
-            let kept = matches!(&hidden, Look::Held(held) if held.sha256 == *parcel.sha256);
+            let kept = matches!(&hidden, SinkContent::Held(held) if held.sha256 == *parcel.sha256);
             let version = version.unwrap_or_default();
             Err(SinkError::Differs(match kept {
                 true => format!("{what}; the bundle is intact behind it, as version {version}"),
@@ -113,7 +115,12 @@ impl Sinks {
         }
     }
 
-    async fn look(&self, sink: &Sink, parcel: &Upload<'_>, version: Option<&str>) -> Result<Look, SinkError> {
+    async fn look(
+        &self,
+        sink: &Sink,
+        parcel: &Upload<'_>,
+        version: Option<&str>,
+    ) -> Result<SinkContent, SinkError> {
         let most = parcel.bytes.len();
         match sink.place.cloud {
             CloudProvider::Gcp => self.gcs.held_bundle(sink, parcel.name, version, most).await,

@@ -7,7 +7,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::provider::{ControlPlane, Databases, ObjectStore, Provider, Replayed};
 use super::secrets::{Login, NoLogin};
-use super::uploads::{Look, SinkError, Upload};
+use super::uploads::{SinkContent, SinkError, Upload};
 use crate::inventory::Observation;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
 use crate::kinds::shared::names::{AnswersState, ServerAnswer};
@@ -110,7 +110,7 @@ impl ObjectStore for Unbuilt {
         _: &'a str,
         _: Option<&'a str>,
         _: usize,
-    ) -> LocalBoxFuture<'a, Result<Look, SinkError>> {
+    ) -> LocalBoxFuture<'a, Result<SinkContent, SinkError>> {
         Box::pin(ready(Err(SinkError::Down(self.why()))))
     }
 }

@@ -51,7 +51,7 @@ impl SinkError {
 }
 
 /// What a sink holds.
-pub enum Look {
+pub enum SinkContent {
     /// This object.
     Held(StoredObject),
     /// Nothing, or nothing that drctl may see.

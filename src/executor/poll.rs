@@ -24,7 +24,7 @@ struct Want {
 
 /// One observation of one poll group.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub struct PollRequest {
     /// The steps that wait for it.
     pub steps: Vec<usize>,
     /// The targets, each once.
@@ -64,7 +64,7 @@ impl Poller {
     }
 
     /// Returns the observations that are due, and marks them as in progress.
-    pub fn due(&mut self, now: Timestamp) -> Vec<Look> {
+    pub fn due(&mut self, now: Timestamp) -> Vec<PollRequest> {
         let mut groups: BTreeMap<String, (BTreeSet<usize>, BTreeMap<String, Target>)> = BTreeMap::new();
         let mut looks = Vec::new();
         for (&step, want) in self.wants.iter_mut().filter(|(_, w)| !w.under_way && w.due <= now) {
@@ -78,10 +78,10 @@ impl Poller {
                     group.1.extend(few.iter().map(|target| (target.key(), target.clone())));
                 }
                 // A step with many targets, such as evidence, is judged when all of them have been observed.
-                many => looks.push(Look { steps: vec![step], targets: many.to_vec() }),
+                many => looks.push(PollRequest { steps: vec![step], targets: many.to_vec() }),
             }
         }
-        let shared = |(steps, targets): (BTreeSet<usize>, BTreeMap<String, Target>)| Look {
+        let shared = |(steps, targets): (BTreeSet<usize>, BTreeMap<String, Target>)| PollRequest {
             steps: steps.into_iter().collect(),
             targets: targets.into_values().collect(),
         };

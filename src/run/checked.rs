@@ -2,7 +2,7 @@
 //! whether the new one takes writes. These looks have an event of their own, because they are no step of the recovery.
 
 use super::effect::Effect;
-use super::model::tries::Look;
+use super::model::tries::PrimaryReading;
 use super::observed::{FRESH, LOOK_AGAIN, StepDecision};
 use super::state::RunState;
 use crate::kinds::Judged;
@@ -20,11 +20,11 @@ impl RunState {
     ) {
         let tries = self.after_end.entry(component.clone()).or_default();
         tries.looks += 1;
-        tries.last = Some(Look { at, writes, seen: seen.to_owned() });
+        tries.last = Some(PrimaryReading { at, writes, seen: seen.to_owned() });
     }
 
     /// The last look of this process at the new primary of a component. The age of an earlier one is unknown.
-    fn last_look(&self, component: &ComponentName) -> Option<&Look> {
+    fn last_look(&self, component: &ComponentName) -> Option<&PrimaryReading> {
         self.after_end.get(component)?.last.as_ref().filter(|look| look.at >= self.taken_at)
     }
 

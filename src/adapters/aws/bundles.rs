@@ -14,7 +14,7 @@ use std::cell::Cell;
 use super::Aws;
 use super::error::Failure;
 use crate::adapters::client::http_date;
-use crate::adapters::uploads::{Look, SinkError, Upload};
+use crate::adapters::uploads::{SinkContent, SinkError, Upload};
 use crate::model::ids::Digest;
 use crate::model::sink::{Lock, Sink, StoredObject};
 use crate::model::time::Timestamp;
@@ -71,7 +71,7 @@ impl Aws {
         bundle: &str,
         version: Option<&str>,
         most: usize,
-    ) -> Result<Look, SinkError> {
+    ) -> Result<SinkContent, SinkError> {
         let (bucket, key) = sink.object(bundle);
         let site = self.site(&sink.place).await;
         let owner = &sink.place.account;
@@ -94,7 +94,7 @@ impl Aws {
                 if ["NoSuchKey", "NoSuchVersion", "AccessDenied", "MethodNotAllowed"]
                     .contains(&code.as_str()) =>
             {
-                return Ok(Look::Nothing { why: format!("{code}: {why}"), date: date.get() });
+                return Ok(SinkContent::Nothing { why: format!("{code}: {why}"), date: date.get() });
             }
             Err(failure) => return Err(trouble(&failure)),
         };
@@ -115,7 +115,7 @@ impl Aws {
             }
         }
         let until = until.map(Timestamp::from_millis);
-        Ok(Look::Held(StoredObject { sha256: Digest::of(&bytes), version, lock, until }))
+        Ok(SinkContent::Held(StoredObject { sha256: Digest::of(&bytes), version, lock, until }))
     }
 }
 

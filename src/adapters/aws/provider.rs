@@ -8,7 +8,7 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use super::Aws;
 use crate::adapters::provider::{ControlPlane, Databases, Lagging, Lags, ObjectStore, Provider, Replayed};
 use crate::adapters::secrets::{Login, NoLogin};
-use crate::adapters::uploads::{Look, SinkError, Upload};
+use crate::adapters::uploads::{SinkContent, SinkError, Upload};
 use crate::inventory::Observation;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
 use crate::kinds::shared::secret::ClientSecret;
@@ -88,7 +88,7 @@ impl ObjectStore for Aws {
         bundle: &'a str,
         version: Option<&'a str>,
         most: usize,
-    ) -> LocalBoxFuture<'a, Result<Look, SinkError>> {
+    ) -> LocalBoxFuture<'a, Result<SinkContent, SinkError>> {
         Box::pin(self.read_bundle(sink, bundle, version, most))
     }
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use super::client::http_date;
-use super::uploads::{Look, SinkError, Upload};
+use super::uploads::{SinkContent, SinkError, Upload};
 use crate::adapters::environment_files;
 use crate::adapters::provider::ObjectStore;
 use crate::model::ids::Digest;
@@ -77,7 +77,7 @@ impl ObjectStore for Gcs {
         bundle: &'a str,
         version: Option<&'a str>,
         most: usize,
-    ) -> LocalBoxFuture<'a, Result<Look, SinkError>> {
+    ) -> LocalBoxFuture<'a, Result<SinkContent, SinkError>> {
         Box::pin(self.read_bundle(sink, bundle, version, most))
     }
 }
@@ -167,7 +167,7 @@ impl Gcs {
         bundle: &str,
         version: Option<&str>,
         most: usize,
-    ) -> Result<Look, SinkError> {
+    ) -> Result<SinkContent, SinkError> {
         let (bucket, key) = sink.object(bundle);
         let reached = self.reach().await.map_err(SinkError::Down)?;
         let resource = match self.resource(reached, (&bucket, &key), version).await? {
@@ -196,7 +196,12 @@ impl Gcs {
                 _ => None,
             });
         let until = resource.retention.and_then(|kept| Timestamp::parse(&kept.retain_until_time).ok());
-        Ok(Look::Held(StoredObject { sha256: Digest::of(&bytes), version: resource.generation, lock, until }))
+        Ok(SinkContent::Held(StoredObject {
+            sha256: Digest::of(&bytes),
+            version: resource.generation,
+            lock,
+            until,
+        }))
     }
 
     /// The metadata of an object, or that there is none.
@@ -205,7 +210,7 @@ impl Gcs {
         reached: &Reached,
         (bucket, key): (&str, &str),
         version: Option<&str>,
-    ) -> Result<Result<Resource, Look>, SinkError> {
+    ) -> Result<Result<Resource, SinkContent>, SinkError> {
         let mut url = reqwest::Url::parse(&self.endpoint)
             .map_err(|e| SinkError::Down(format!("endpoints.gcs: {e}")))?;
         url.path_segments_mut()
@@ -226,7 +231,7 @@ impl Gcs {
         match status {
             200 => {}
             // A caller who may not list the bucket gets 403 if the object does not exist.
-            403 | 404 => return Ok(Err(Look::Nothing { why: format!("{status} for {key}"), date })),
+            403 | 404 => return Ok(Err(SinkContent::Nothing { why: format!("{status} for {key}"), date })),
             429 | 500.. => return Err(SinkError::Down(format!("{status} for the metadata of {key}"))),
             _ => return Err(SinkError::Later(format!("{status} for the metadata of {key}"))),
         }

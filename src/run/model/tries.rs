@@ -14,14 +14,14 @@ pub struct Tries {
     /// The number of recorded looks at the new primary.
     pub looks: u32,
     /// The last one.
-    pub last: Option<Look>,
+    pub last: Option<PrimaryReading>,
     /// The number of calls to fence the old primary.
     pub calls: u32,
 }
 
 /// A look at the new primary.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct PrimaryReading {
     /// When it was recorded.
     pub at: Timestamp,
     /// Whether the new primary takes writes.

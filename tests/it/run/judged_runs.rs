@@ -14,7 +14,7 @@ use drctl::run::approval::{all_given, rejections, standing};
 use drctl::run::decide::looks_at;
 use drctl::run::exposure::{Replayed, if_promoted_now, missing};
 use drctl::run::held::Guard;
-use drctl::run::model::tries::Look;
+use drctl::run::model::tries::PrimaryReading;
 use drctl::run::state::{FenceDebt, Mode, Proven, Status};
 use drctl::run::{Effect, RunState, StepDecision, StepObservation, decide, judge};
 
@@ -99,7 +99,7 @@ fn the_new_primary_is_looked_at_again_when_the_last_look_is_no_longer_valid() {
         (Some(false), Dur::secs(5), looks),
     ] {
         let mut state = state.clone();
-        let look = writes.map(|writes| Look { at: seen_at, writes, seen: "x".to_owned() });
+        let look = writes.map(|writes| PrimaryReading { at: seen_at, writes, seen: "x".to_owned() });
         state.after_end.entry(db_name()).or_default().last = look;
         let effects = decide(&state, seen_at + later);
         let wakes = effects.contains(&Effect::WakeAt(seen_at + Dur::secs(5)));
@@ -117,7 +117,7 @@ fn a_look_at_the_new_primary_that_only_repeats_a_failure_is_not_recorded_again()
     };
     let at = state.last_at;
     let mut after = |writes: bool, seen: &str| {
-        let look = Look { at, writes, seen: seen.to_owned() };
+        let look = PrimaryReading { at, writes, seen: seen.to_owned() };
         state.after_end.entry(db_name()).or_default().last = Some(look);
         At { state: state.clone(), i }
     };

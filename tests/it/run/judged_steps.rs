@@ -21,7 +21,7 @@ use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
 use drctl::record::action::{Action, Check, Write};
 use drctl::record::event::{Direction, End, Event, EventKind, Outcome};
-use drctl::run::model::tries::Look;
+use drctl::run::model::tries::PrimaryReading;
 use drctl::run::state::{Status, Work};
 use drctl::run::{RunState, StepDecision, StepObservation, judge};
 
@@ -553,7 +553,7 @@ pub fn owing() -> (RunState, [usize; 2], usize) {
     state.taken_at = now;
     let begun = Work { status: Status::Started, started_at: Some(now), ..Work::new() };
     rungs.iter().for_each(|&r| state.steps[r].work = begun.clone());
-    let look = Look { at: now, writes: true, seen: "it takes writes".to_owned() };
+    let look = PrimaryReading { at: now, writes: true, seen: "it takes writes".to_owned() };
     state.after_end.entry(db_name()).or_default().last = Some(look);
     (state, rungs, check)
 }
