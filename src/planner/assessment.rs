@@ -46,7 +46,8 @@ pub enum Reads {
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Line {
+#[schemars(rename = "Line")]
+pub struct AssessmentLine {
     /// `credentials`, `users`, `source_control_plane`, `source_data_plane`, `replica`, `capacity`, `failover`, `loss`, `refusal`.
     pub about: &'static str,
     /// The item.
@@ -79,7 +80,7 @@ pub struct Question<'a> {
 }
 
 /// The table.
-pub fn table(of: &Question<'_>) -> Vec<Line> {
+pub fn table(of: &Question<'_>) -> Vec<AssessmentLine> {
     let mut lines = of.users();
     lines.extend(of.credentials());
     lines.extend(of.source("source_control_plane", false));
@@ -109,13 +110,18 @@ pub fn losses(of: &Question<'_>) -> Vec<String> {
     losses.map(|line| format!("possible loss of {}: {}", line.what, line.detail)).collect()
 }
 
-fn line(about: &'static str, what: impl Into<String>, reads: Reads, detail: impl Into<String>) -> Line {
-    Line { about, what: what.into(), reads, detail: detail.into() }
+fn line(
+    about: &'static str,
+    what: impl Into<String>,
+    reads: Reads,
+    detail: impl Into<String>,
+) -> AssessmentLine {
+    AssessmentLine { about, what: what.into(), reads, detail: detail.into() }
 }
 
 impl Question<'_> {
     /// Probes from this machine; other places may get other results.
-    fn users(&self) -> Vec<Line> {
+    fn users(&self) -> Vec<AssessmentLine> {
         let said = |probe: &Probe| {
             let key = &probe.key();
             // A standby site need not serve yet.
@@ -145,7 +151,7 @@ impl Question<'_> {
     }
 
     /// Invalid credentials: shown once with what to do, and not for each thing that could not be observed.
-    fn credentials(&self) -> Vec<Line> {
+    fn credentials(&self) -> Vec<AssessmentLine> {
         let said = |(why, clock, places): (&str, bool, BTreeSet<&str>)| {
             let places = places.into_iter().collect::<Vec<_>>().join(", ");
             let detail = match clock {
@@ -158,7 +164,7 @@ impl Question<'_> {
     }
 
     /// The services of the source's region, or its databases by their own protocol.
-    fn source(&self, about: &'static str, by_sql: bool) -> Vec<Line> {
+    fn source(&self, about: &'static str, by_sql: bool) -> Vec<AssessmentLine> {
         let mut services: Vec<(&'static str, Vec<&Observation>)> = Vec::new();
         for target in targets::of_plan(self.plan, None) {
             let here = target.place().is_some_and(|p| p.name == self.from.as_str());
@@ -174,7 +180,7 @@ impl Question<'_> {
         services.into_iter().map(|(name, seen)| answers(about, name, &seen)).collect()
     }
 
-    fn replica(&self, name: &str, target: Target) -> Vec<Line> {
+    fn replica(&self, name: &str, target: Target) -> Vec<AssessmentLine> {
         let Some(seen) = self.estate.now(&target) else { return Vec::new() };
         let Some(State::Database(db)) = seen.state() else {
             return vec![line("replica", name, Reads::Unknown, why_not(seen))];
@@ -206,7 +212,7 @@ impl Question<'_> {
         lines
     }
 
-    fn capacity(&self, name: &ComponentName, target: &Target) -> Line {
+    fn capacity(&self, name: &ComponentName, target: &Target) -> AssessmentLine {
         let what = format!("{name} in {}", self.to);
         let wanted = self.runbook.and_then(|book| {
             let scaled = book.steps.iter().filter(|s| s.component.as_ref() == Some(name));
@@ -228,7 +234,7 @@ impl Question<'_> {
         }
     }
 
-    fn failover(&self) -> Vec<Line> {
+    fn failover(&self) -> Vec<AssessmentLine> {
         if let Some(place) = self.closed {
             let words =
                 format!("waiting for credentials for {place}: drctl failover begins nothing before that");
@@ -273,7 +279,7 @@ impl Question<'_> {
 }
 
 /// A refused observation is no evidence about the region, and neither are invalid credentials: the region may or may not work.
-fn answers(about: &'static str, service: &str, seen: &[&Observation]) -> Line {
+fn answers(about: &'static str, service: &str, seen: &[&Observation]) -> AssessmentLine {
     let says_nothing =
         |o: &&&Observation| matches!(o, Observation::Refused { .. } | Observation::Unauthenticated { .. });
     let silent = |o: &&&Observation| !o.answered() && !says_nothing(o);

@@ -32,7 +32,7 @@ use crate::run::RunState;
 pub use asked::{ReportRequest, Signatory};
 pub use document::{
     Application, Books, Class, Compliance, Configured, Copied, Counts, DrillLine, Figures, Finding, Group,
-    LastProof, LedgerLine, Line, PlanLine, Proof, Readiness, Tally, Totals,
+    LastProof, LedgerLine, PlanLine, Proof, Readiness, RunLine, Tally, Totals,
 };
 use lines::{line, readiness};
 
@@ -43,7 +43,7 @@ pub fn compliance(books: Books<'_>, asked: &ReportRequest) -> Compliance {
     all.sort_by_key(|run| run.created_at);
     let within = |run: &&&RunState| (asked.since..asked.until).contains(&run.created_at);
     let runs: Vec<&RunState> = all.iter().filter(within).copied().collect();
-    let mut lines: Vec<Line> = runs.iter().map(|run| line(run, books, asked)).collect();
+    let mut lines: Vec<RunLine> = runs.iter().map(|run| line(run, books, asked)).collect();
     let owed = |run: &&RunState| duties::of_run(run, books.told, asked.judged_at(run));
     let mut obligations: Vec<Obligation> = runs.iter().flat_map(owed).collect();
     obligations.sort_by_key(|owed| owed.due_at);
@@ -52,7 +52,7 @@ pub fn compliance(books: Books<'_>, asked: &ReportRequest) -> Compliance {
     let findings = findings::findings((books, asked), &applications, &lines, &obligations);
     let totals = tally::totals(books, &applications, &lines, &obligations, asked);
     // Figures are computed in order of time. The report lists the worst first.
-    let out = |line: &Line| line.not_recovered_s.map(Dur::from_secs_f64);
+    let out = |line: &RunLine| line.not_recovered_s.map(Dur::from_secs_f64);
     lines.sort_by_key(|line| (sheet::badness(line), Reverse(out(line)), Reverse(line.started_at)));
     applications.sort_by_cached_key(|application| worst(application, &lines));
     Compliance {
@@ -79,7 +79,7 @@ pub fn compliance(books: Books<'_>, asked: &ReportRequest) -> Compliance {
 }
 
 /// The sort key of an application in a list that starts with the worst.
-fn worst(application: &Application, lines: &[Line]) -> (u8, u8, Reverse<[usize; 3]>, PlanName) {
+fn worst(application: &Application, lines: &[RunLine]) -> (u8, u8, Reverse<[usize; 3]>, PlanName) {
     let status = match application.status {
         Proof::Failed => 0,
         Proof::NeedsVerification => 1,
@@ -97,7 +97,7 @@ fn worst(application: &Application, lines: &[Line]) -> (u8, u8, Reverse<[usize; 
 fn applications(
     books: Books<'_>,
     all: &[&RunState],
-    lines: &[Line],
+    lines: &[RunLine],
     asked: &ReportRequest,
 ) -> Vec<Application> {
     let of_plans = books.plans.iter().map(|plan| &plan.plan).filter(|_| !asked.rehearsal);
@@ -147,7 +147,7 @@ fn applications(
     names.into_iter().map(one).collect()
 }
 
-fn tiers(books: Books<'_>, applications: &[Application], lines: &[Line]) -> Vec<Group> {
+fn tiers(books: Books<'_>, applications: &[Application], lines: &[RunLine]) -> Vec<Group> {
     let of_lines = lines.iter().map(|line| &line.tier);
     let names: BTreeSet<&String> = applications.iter().map(|a| &a.tier).chain(of_lines).collect();
     let group = |tier: &String| Group {

@@ -17,7 +17,7 @@ use crate::model::intent::Intent;
 use crate::model::plain::count;
 use crate::model::time::Dur;
 use crate::plan::Plan;
-use crate::planner::assessment::{self, Line, Question, Reads};
+use crate::planner::assessment::{self, AssessmentLine, Question, Reads};
 use crate::probe::Recorder;
 
 /// Shows everything that matters for the decision to fail over, without making it.
@@ -67,7 +67,7 @@ fn assess(
     store: &SqliteJournal,
     plan: &Plan,
     (from, to): (&SiteName, &SiteName),
-) -> Result<(ActiveSite, Vec<Line>), AppError> {
+) -> Result<(ActiveSite, Vec<AssessmentLine>), AppError> {
     let stage = Stage::of(context, plan, Some(to))?;
     let (view, none) = (Silent, || 0);
     let session = stage.session(store, &view, &none, Patience::Stop);
@@ -108,7 +108,7 @@ fn assess(
 }
 
 /// The decision criteria of a plan in one line.
-fn in_short(plan: &Plan, active: &ActiveSite, lines: &[Line]) -> summed::Line {
+fn in_short(plan: &Plan, active: &ActiveSite, lines: &[AssessmentLine]) -> summed::SummaryLine {
     let of = |about: &'static str| lines.iter().filter(move |l| l.about == about);
     let refused: Vec<_> = of("refusal").filter(|l| l.reads == Reads::Bad).map(|l| l.what.clone()).collect();
     let (reads, word, said) = match (of("failover").next(), refused.is_empty()) {
@@ -120,7 +120,7 @@ fn in_short(plan: &Plan, active: &ActiveSite, lines: &[Line]) -> summed::Line {
     let users = of("users").filter(|l| l.reads == Reads::Bad).count();
     let users =
         if users == 0 { String::new() } else { format!("; {} bad", count(users, "probe is|probes are")) };
-    summed::Line {
+    summed::SummaryLine {
         reads,
         word: word.to_owned(),
         what: plan.name.to_string(),
@@ -128,7 +128,7 @@ fn in_short(plan: &Plan, active: &ActiveSite, lines: &[Line]) -> summed::Line {
     }
 }
 
-fn show(p: &Printer, line: &Line) {
+fn show(p: &Printer, line: &AssessmentLine) {
     let word = match line.reads {
         Reads::Good => p.paint(GREEN, "good   "),
         Reads::Bad => p.paint(RED, "bad    "),

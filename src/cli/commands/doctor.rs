@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::summed;
-use super::summed::{FEW, Line, Reads};
+use super::summed::{FEW, Reads, SummaryLine};
 use crate::adapters::sql_trouble;
 use crate::app::context::Context;
 use crate::app::environment::Source;
@@ -185,7 +185,7 @@ fn surroundings(store: &SqliteJournal, region: &str) -> Vec<Finding> {
 }
 
 /// The first finding that needs the region, or a count of the unknown ones.
-fn in_a_line(plan: &Plan, (down, to): (&SiteName, &SiteName), findings: &[Finding]) -> Line {
+fn in_a_line(plan: &Plan, (down, to): (&SiteName, &SiteName), findings: &[Finding]) -> SummaryLine {
     let of = |needs| findings.iter().filter(move |f| f.needs == needs);
     let (needed, unknown) = (of(Needs::Yes).count(), of(Needs::Unknown).count());
     let (reads, word, detail) = match of(Needs::Yes).next() {
@@ -201,7 +201,7 @@ fn in_a_line(plan: &Plan, (down, to): (&SiteName, &SiteName), findings: &[Findin
             (Reads::Good, format!("does not need {down}"), format!("recovery to {to}, {unknown} unknown"))
         }
     };
-    Line { reads, word, what: plan.name.to_string(), detail }
+    SummaryLine { reads, word, what: plan.name.to_string(), detail }
 }
 
 fn show(p: &Printer, plan: &Plan, (down, to): (&SiteName, &SiteName), findings: &[Finding]) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::summed;
-use super::summed::{FEW, Line, Reads};
+use super::summed::{FEW, Reads, SummaryLine};
 use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::app::stage::Stage;
@@ -77,12 +77,12 @@ pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8,
     }
 }
 
-fn in_a_line(plan: &Plan, active: &ActiveSite, (answered, all): (usize, usize)) -> Line {
+fn in_a_line(plan: &Plan, active: &ActiveSite, (answered, all): (usize, usize)) -> SummaryLine {
     let (reads, word) = match answered {
         0 => (Reads::Bad, "no answer"),
         some if some < all || !matches!(active, ActiveSite::At(_)) => (Reads::Doubtful, "in part"),
         _ => (Reads::Good, "observed"),
     };
     let detail = format!("{}; {answered} of {all} observed", active.words());
-    Line { reads, word: word.to_owned(), what: plan.name.to_string(), detail }
+    SummaryLine { reads, word: word.to_owned(), what: plan.name.to_string(), detail }
 }

@@ -33,7 +33,7 @@ pub enum Reads {
 }
 
 /// A line of the summary.
-pub struct Line {
+pub struct SummaryLine {
     /// The rating.
     pub reads: Reads,
     /// The rating in one word.
@@ -44,7 +44,7 @@ pub struct Line {
     pub detail: String,
 }
 
-impl Weighed for Line {
+impl Weighed for SummaryLine {
     fn weight(&self) -> Weight {
         match self.reads {
             Reads::Bad => Weight::Blocking,
@@ -59,9 +59,9 @@ impl Weighed for Line {
 }
 
 /// A count by rating, then all lines, the worst first.
-pub fn show(p: &Printer, things: &str, mut all: Vec<Line>, more: &str) {
+pub fn show(p: &Printer, things: &str, mut all: Vec<SummaryLine>, more: &str) {
     worst_first(&mut all);
-    let paint = |line: &Line, word: &str| {
+    let paint = |line: &SummaryLine, word: &str| {
         let colour = match line.reads {
             Reads::Bad => RED,
             Reads::Doubtful => YELLOW,
@@ -77,8 +77,8 @@ pub fn show(p: &Printer, things: &str, mut all: Vec<Line>, more: &str) {
 }
 
 /// How many of the items have each rating. A rating may contain a comma.
-fn counted(things: &str, all: &[Line], paint: &dyn Fn(&Line, &str) -> String) -> String {
-    let mut words: Vec<(&Line, usize)> = Vec::new();
+fn counted(things: &str, all: &[SummaryLine], paint: &dyn Fn(&SummaryLine, &str) -> String) -> String {
+    let mut words: Vec<(&SummaryLine, usize)> = Vec::new();
     for line in all {
         match words.iter_mut().find(|(of, _)| (of.reads, &of.word) == (line.reads, &line.word)) {
             Some((_, n)) => *n += 1,
@@ -128,9 +128,10 @@ pub fn dry_run(printer: &Printer, starting: &Starting<'_>, plans: &[Plan]) -> Op
 }
 
 /// The expected result of a run of a plan.
-fn expected(plan: &Plan, ending: &Ending, begins: &Begins) -> Line {
+fn expected(plan: &Plan, ending: &Ending, begins: &Begins) -> SummaryLine {
     let what = plan.name.to_string();
-    let of = |reads, word: &str, detail| Line { reads, word: word.to_owned(), what: what.clone(), detail };
+    let of =
+        |reads, word: &str, detail| SummaryLine { reads, word: word.to_owned(), what: what.clone(), detail };
     let document = &ending::document(ending).unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let refused: Vec<_> = document["refusals"].as_array().into_iter().flatten().map(refusal).collect();
@@ -210,9 +211,10 @@ fn is_unfenced(ending: &Ending) -> bool {
     ending.run.as_ref().is_some_and(|run| run.finished() && run.owed().next().is_some())
 }
 
-fn came_of(plan: &Plan, ending: &Ending) -> Line {
+fn came_of(plan: &Plan, ending: &Ending) -> SummaryLine {
     let what = plan.name.to_string();
-    let of = |reads, word: &str, detail| Line { reads, word: word.to_owned(), what: what.clone(), detail };
+    let of =
+        |reads, word: &str, detail| SummaryLine { reads, word: word.to_owned(), what: what.clone(), detail };
     let document = &ending::document(ending).unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let outcome = text(&document["outcome"]).replace('_', " ");
@@ -253,7 +255,7 @@ fn refusal(refused: &Value) -> String {
 }
 
 /// The state of a plan, from the JSON output of `status`.
-pub fn standing(plan: &Plan, document: &Value) -> Line {
+pub fn standing(plan: &Plan, document: &Value) -> SummaryLine {
     let some = |key: &str| document[key].as_array().is_some_and(|all| !all.is_empty());
     let is = |key: &str| document[key].is_string();
     let alarms = [
@@ -287,7 +289,7 @@ pub fn standing(plan: &Plan, document: &Value) -> Line {
         _ => "not verified",
     };
     said.extend([standby, proof].into_iter().filter(|w| !w.is_empty() && *w != word).map(str::to_owned));
-    Line { reads, word: word.to_owned(), what: plan.name.to_string(), detail: said.join(", ") }
+    SummaryLine { reads, word: word.to_owned(), what: plan.name.to_string(), detail: said.join(", ") }
 }
 
 #[cfg(test)]
@@ -296,7 +298,7 @@ mod tests {
 
     #[test]
     fn ratings_are_counted_in_their_grammar_and_keep_their_commas_apart() {
-        let line = |word: &str| Line {
+        let line = |word: &str| SummaryLine {
             reads: Reads::Bad,
             word: word.to_owned(),
             what: "shop".to_owned(),

@@ -1,7 +1,7 @@
 //! Charts for the report: computed once, as rectangles, lines, dots and texts, and rendered as SVG and PDF.
 
 use super::axis::{Taken, marks, place};
-use super::document::{Application, Class, Compliance, Line};
+use super::document::{Application, Class, Compliance, RunLine};
 use super::picture::{Anchor, Ink, Item, LEFT, Picture, WIDTH, WORDS};
 use super::sheet::ended_well;
 use crate::model::measure::Verdict;
@@ -35,7 +35,7 @@ fn told(counts: &[(usize, &str)]) -> String {
 }
 
 /// A run that stopped or is in progress may still miss the objectives that it has met so far.
-const fn judged(line: &Line, verdict: Verdict) -> Ink {
+const fn judged(line: &RunLine, verdict: Verdict) -> Ink {
     match verdict {
         Verdict::Met if ended_well(line) => Ink::Good,
         Verdict::Missed => Ink::Bad,
@@ -159,7 +159,7 @@ fn timeline(report: &Compliance, applications: &[Application]) -> Picture {
     picture
 }
 
-fn how_it_ended(line: &Line) -> Ink {
+fn how_it_ended(line: &RunLine) -> Ink {
     match (line.ended_at.is_some(), line.good) {
         _ if line.only_read() => Ink::Plain,
         (false, _) => Ink::Warn,

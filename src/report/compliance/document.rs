@@ -106,7 +106,7 @@ pub struct Compliance {
     /// Figures by application.
     pub applications: Vec<Application>,
     /// Every run.
-    pub runs: Vec<Line>,
+    pub runs: Vec<RunLine>,
     /// The findings.
     pub findings: Vec<Finding>,
     /// The duties of people.
@@ -187,7 +187,8 @@ pub enum Class {
 
 /// A run.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Line {
+#[schemars(rename = "Line")]
+pub struct RunLine {
     /// Its name.
     pub run: RunId,
     /// The application.
@@ -263,7 +264,7 @@ pub struct Line {
     pub sha256: Option<String>,
 }
 
-impl Line {
+impl RunLine {
     /// Whether it only computed a runbook, which proves nothing.
     pub(super) fn only_read(&self) -> bool {
         self.outcome == outcomes::Word::Read.id()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::asked::ReportRequest;
 use super::controls::{self, Section};
-use super::document::{Application, Books, Class, DrillLine, Finding, Line};
+use super::document::{Application, Books, Class, DrillLine, Finding, RunLine};
 use super::history::Gap;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::measure::Verdict;
@@ -58,7 +58,7 @@ const NEVER_PROVEN: &str =
 pub(super) fn findings(
     (books, asked): (Books<'_>, &ReportRequest),
     applications: &[Application],
-    lines: &[Line],
+    lines: &[RunLine],
     obligations: &[Obligation],
 ) -> Vec<Finding> {
     let finding = |(section, weight, at, text): UnnamedFinding, (plan, run): About<'_>| Finding {
@@ -153,7 +153,7 @@ fn decided(books: Books<'_>, asked: &ReportRequest) -> Vec<Finding> {
     changed.chain(lowered).collect()
 }
 
-fn of_run(line: &Line) -> Vec<UnnamedFinding> {
+fn of_run(line: &RunLine) -> Vec<UnnamedFinding> {
     use Weight::{Blocking, Note, Warning};
     let section = if line.class == Class::Incident { Section::Incidents } else { Section::Drills };
     let (began, ended) = (Some(line.started_at), line.ended_at);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::asked::ReportRequest;
 use super::cells::when;
 use super::controls::{self, Profile, Section};
-use super::document::{Books, Class, Copied, Line, Readiness};
+use super::document::{Books, Class, Copied, Readiness, RunLine};
 use super::{approved, history};
 use crate::kinds::Operation;
 use crate::kinds::shared::restore::{RestoreJob, RestoreStep};
@@ -26,7 +26,7 @@ use crate::run::state::{FenceDebt, Mode, Status, StepState};
 pub(super) const REHEARSED: &str = "Rehearsals show that the plans, the steps and the approvals work together against a simulation; they cannot show that real servers, permissions or data behave the same, and they prove no objective.";
 
 /// A run.
-pub(super) fn line(run: &RunState, books: Books<'_>, asked: &ReportRequest) -> Line {
+pub(super) fn line(run: &RunState, books: Books<'_>, asked: &ReportRequest) -> RunLine {
     let report = summary::report(run, asked.judged_at(run));
     let class = class(run);
     let moves = !matches!(class, Class::Read | Class::Test) && run.runbook.intent.has_rto();
@@ -50,7 +50,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &ReportRequest) -> L
     let none = approvals.is_empty() && report.waivers.is_empty() && report.by_people.is_empty();
     let sections = sections(class, over, !none);
     let bundle = books.bundles.get(&run.created.run);
-    Line {
+    RunLine {
         run: run.created.run.clone(),
         plan: run.created.plan.clone(),
         tier: history::tier_of(run),
@@ -119,7 +119,7 @@ fn waivers(run: &RunState, all: &[Waiver]) -> Vec<String> {
     used.map(|w| format!("{} by {}: {}", w.subject(&run.created.plan), w.who, w.reason)).collect()
 }
 
-impl Line {
+impl RunLine {
     /// That users were not served again, in words. Only a run that ended never recovered; any other may still recover.
     pub(super) fn not_recovered(&self) -> Option<&'static str> {
         let words = if self.ended_at.is_some() { NEVER_RECOVERED } else { NOT_RECOVERED_YET };

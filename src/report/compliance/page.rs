@@ -2,7 +2,7 @@
 
 use minijinja::{Environment, context};
 
-use super::document::{Class, Compliance, Line};
+use super::document::{Class, Compliance, RunLine};
 use super::{charts, picture, sheet};
 use crate::model::plain;
 use crate::report::markdown;
@@ -93,7 +93,7 @@ const COLUMNS: [&str; 34] = [
 ];
 
 /// The class under which the figures count it. The return of a live drill is not a separate drill.
-fn class(line: &Line) -> String {
+fn class(line: &RunLine) -> String {
     match line.class {
         Class::Drill | Class::Planned if line.returns => "way_back".to_owned(),
         class => word(&class),
@@ -101,7 +101,7 @@ fn class(line: &Line) -> String {
 }
 
 /// The approvals in one cell; empty if the run requires none.
-fn approvals(line: &Line) -> String {
+fn approvals(line: &RunLine) -> String {
     line.approvals.iter().map(|approved| approved.text.as_str()).collect::<Vec<_>>().join(" | ")
 }
 

@@ -6,7 +6,7 @@ use super::approved::Approved;
 use super::cells::{Bit, Cell, Table, Tone, bit, name, plain, table, time, when};
 use super::controls::{Control, Section};
 use super::document::{
-    Application, Class, Compliance, Configured, Counts, Figures, Finding, Group, LastProof, Line, Proof,
+    Application, Class, Compliance, Configured, Counts, Figures, Finding, Group, LastProof, Proof, RunLine,
     Tally,
 };
 use super::drawn;
@@ -342,7 +342,7 @@ fn objective(of: Option<&Measured>) -> Cell {
 }
 
 fn runs(report: &Compliance) -> Table {
-    let row = |l: &Line| {
+    let row = |l: &RunLine| {
         let unsigned = if l.signed { "" } else { " (unsigned)" };
         let mut what =
             vec![bit(format!("{} of {} ({})", l.what, l.plan, l.tier), Tone::Plain), name(l.run.as_str())];
@@ -393,7 +393,7 @@ fn runs(report: &Compliance) -> Table {
 }
 
 /// Who approved a run.
-fn approvals(line: &Line) -> Vec<Bit> {
+fn approvals(line: &RunLine) -> Vec<Bit> {
     let of = |approved: &Approved| {
         let tone = if approved.lacks() { Tone::Bad } else { Tone::Plain };
         bit(approved.text.clone(), tone)
@@ -405,7 +405,7 @@ fn approvals(line: &Line) -> Vec<Bit> {
 }
 
 fn evidence(report: &Compliance) -> Table {
-    let row = |l: &Line| match l.bundle.as_ref().zip(l.sha256.as_ref()) {
+    let row = |l: &RunLine| match l.bundle.as_ref().zip(l.sha256.as_ref()) {
         Some((file, sha256)) => vec![vec![name(file.clone())], vec![name(sha256.clone())]],
         None => vec![vec![name(l.run.as_str())], vec![bit("none", Tone::Bad)]],
     };
@@ -473,13 +473,13 @@ fn sign_off(report: &Compliance) -> Table {
 }
 
 /// Whether a run is drawn as successful. A run that stopped or is in progress is not, whatever it has met so far.
-pub(super) const fn ended_well(line: &Line) -> bool {
+pub(super) const fn ended_well(line: &RunLine) -> bool {
     line.ended_at.is_some() && line.good
 }
 
 /// The sort key for the worst first: users who were not served again, other incidents that did not end well, missed objectives, pending
 /// fences, other runs that did not end well, approvals that are late or missing, unproven objectives.
-pub(super) fn badness(line: &Line) -> u8 {
+pub(super) fn badness(line: &RunLine) -> u8 {
     let verdicts = || [&line.rto, &line.rpo].into_iter().flatten().map(|objective| objective.verdict);
     match () {
         () if line.class == Class::Test => 8,

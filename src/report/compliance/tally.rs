@@ -1,7 +1,7 @@
 //! Counts of runs and of verdicts, figures of runs, and the totals.
 
 use super::asked::ReportRequest;
-use super::document::{Application, Books, Class, Counts, Figures, Line, Tally, Totals};
+use super::document::{Application, Books, Class, Counts, Figures, RunLine, Tally, Totals};
 use super::findings;
 use super::history::{Sample, Statistics};
 use crate::model::measure::Verdict;
@@ -9,7 +9,7 @@ use crate::report::duties::Obligation;
 
 impl Counts {
     /// Counts these runs.
-    pub fn of<'l>(lines: impl Iterator<Item = &'l Line>) -> Self {
+    pub fn of<'l>(lines: impl Iterator<Item = &'l RunLine>) -> Self {
         let mut counts = Self::default();
         for line in lines {
             counts.runs += 1;
@@ -40,7 +40,7 @@ impl Tally {
 }
 
 /// Computes figures from lines in the order in which the runs started.
-pub(super) fn figures<'l>(lines: impl Iterator<Item = &'l Line> + Clone) -> Figures {
+pub(super) fn figures<'l>(lines: impl Iterator<Item = &'l RunLine> + Clone) -> Figures {
     let mut figures = Figures { counts: Counts::of(lines.clone()), ..Figures::default() };
     let (mut rto, mut rpo) = (Vec::new(), Vec::new());
     for line in lines {
@@ -63,13 +63,13 @@ pub(super) fn figures<'l>(lines: impl Iterator<Item = &'l Line> + Clone) -> Figu
 pub(super) fn totals(
     books: Books<'_>,
     applications: &[Application],
-    lines: &[Line],
+    lines: &[RunLine],
     obligations: &[Obligation],
     asked: &ReportRequest,
 ) -> Totals {
     let all = figures(lines.iter());
     let incidents = figures(lines.iter().filter(|line| line.class == Class::Incident));
-    let waits = |line: &&Line| line.class == Class::Incident && line.not_recovered_s.is_some();
+    let waits = |line: &&RunLine| line.class == Class::Incident && line.not_recovered_s.is_some();
     let out =
         |ended: bool| lines.iter().filter(waits).filter(|line| line.ended_at.is_some() == ended).count();
     Totals {
