@@ -6,12 +6,10 @@ use super::error::AppError;
 use super::exit;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
-use crate::kinds::Role;
 use crate::model::ids::PlanName;
 use crate::model::intent::{Drill, Intent};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
-use crate::plan::types::Component;
 use crate::record::event::{Outcome, WorldKind};
 use crate::run::RunState;
 use crate::run::drill::{called_off, felt, is_way_there, moved};
@@ -169,8 +167,7 @@ pub fn gave_up(state: &RunState) -> Option<&str> {
 /// # Errors
 /// If nothing can.
 pub fn moves_somebody(plan: &Plan) -> Result<(), AppError> {
-    let moves = |c: &Component| matches!(c.role(), Role::Store(_) | Role::Traffic(_) | Role::Clients(_));
-    if !plan.hooks.is_empty() || plan.components.values().any(moves) {
+    if !plan.hooks.is_empty() || plan.components.values().any(|c| c.role().moves_users()) {
         return Ok(());
     }
     let name = &plan.name;

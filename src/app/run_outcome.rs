@@ -3,7 +3,6 @@
 use super::exit;
 use crate::adapters::sandbox::Truth;
 use crate::executor::Ended;
-use crate::kinds::Role;
 use crate::model::intent::Intent;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
@@ -75,7 +74,7 @@ pub fn code_of(state: &RunState, stop: &Stop) -> u8 {
 
 /// Whether nothing of the plan is moved by drctl: S3 replicates it, or others are responsible.
 pub fn nothing_moves(plan: &Plan) -> bool {
-    plan.components.values().all(|c| matches!(c.role(), Role::Copy(_) | Role::Declared))
+    !plan.components.values().any(|c| c.role().is_changed())
 }
 
 /// The message if there is nothing to do.

@@ -59,7 +59,7 @@ pub trait Kind: Sized {
     fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs);
 }
 
-/// What a component does for its application. Intents speak of roles, never of kinds.
+/// What a component does for its application. Intents speak of roles, never of kinds. CONTRIBUTING, «Add a role», lists what a new one needs.
 #[derive(Clone, Copy, Debug)]
 pub enum Role<'a> {
     /// It takes writes in one site, and is promoted in another.
@@ -74,6 +74,26 @@ pub enum Role<'a> {
     Copy(&'a dyn Copies),
     /// The plan declares it; people recover it.
     Declared,
+}
+
+/// What holds for every component of a role. There is no wildcard here, so that a new role requires each decision.
+#[deny(clippy::wildcard_enum_match_arm)]
+impl Role<'_> {
+    /// Whether a run may change it, so that the run first takes its guard.
+    pub const fn is_changed(self) -> bool {
+        match self {
+            Self::Store(_) | Self::Capacity(_) | Self::Traffic(_) | Self::Clients(_) => true,
+            Self::Copy(_) | Self::Declared => false,
+        }
+    }
+
+    /// Whether a move of it moves users or their writes.
+    pub const fn moves_users(self) -> bool {
+        match self {
+            Self::Store(_) | Self::Traffic(_) | Self::Clients(_) => true,
+            Self::Capacity(_) | Self::Copy(_) | Self::Declared => false,
+        }
+    }
 }
 
 /// What readiness has observed.

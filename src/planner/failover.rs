@@ -7,8 +7,8 @@ use super::capacity::scale_all;
 use super::databases::promote_all;
 use super::steps::Draft;
 use super::traffic::redirect_all;
+use crate::kinds::Operation;
 use crate::kinds::shared::promotion::Promote;
-use crate::kinds::{Operation, Role};
 use crate::model::ids::{ComponentName, StepId};
 use crate::record::action::Action;
 
@@ -27,11 +27,7 @@ pub fn derive(draft: &mut Draft<'_>) {
 /// Takes the guard of every component that the run changes, before the first change.
 pub fn guards(draft: &mut Draft<'_>, needs: &[StepId]) -> BTreeMap<ComponentName, Vec<StepId>> {
     let plan = draft.input.plan;
-    let names = plan
-        .components
-        .values()
-        .filter(|c| !matches!(c.role(), Role::Copy(_) | Role::Declared))
-        .map(|c| &c.name);
+    let names = plan.components.values().filter(|c| c.role().is_changed()).map(|c| &c.name);
     // The first guard decides between two operators. If all were taken at once, each operator might get some of them and nobody all.
     let mut needs = needs.to_vec();
     let mut guards = BTreeMap::new();

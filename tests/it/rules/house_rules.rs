@@ -221,6 +221,22 @@ fn no_simulation_names_the_folder_of_another_kind() {
     assert!(tried > 15, "{tried}");
 }
 
+/// A list of some roles would silently leave out the next one. The compiler names a `match` without a wildcard.
+#[test]
+fn no_list_of_roles_leaves_out_the_next_one() {
+    let is_role = |line: &str, at: usize| !line[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+    let roles = |line: &str| line.match_indices("Role::").filter(|(at, _)| is_role(line, *at)).count();
+    assert_eq!(roles("matches!(c.role(), Role::Copy(_) | Role::Declared | ProbeRole::Site)"), 2);
+    let mut wrong = Vec::new();
+    for file in sources("src") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lists =
+            text.lines().enumerate().filter(|(_, line)| line.contains("matches!(") && roles(line) > 1);
+        wrong.extend(lists.map(|(i, _)| format!("{}:{}", file.display(), i + 1)));
+    }
+    assert!(wrong.is_empty(), "match on the role instead, see `Role::is_changed`: {}", wrong.join("\n"));
+}
+
 #[test]
 fn the_pure_core_touches_nothing() {
     const FORBIDDEN: &[&str] = &[
