@@ -24,6 +24,7 @@ pub mod simulated;
 mod state;
 mod surroundings;
 mod target;
+mod targeted;
 pub mod world;
 
 pub use facts::{Exposure, Fact};

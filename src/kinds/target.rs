@@ -16,8 +16,9 @@ use crate::kinds::shared::names::records::ZoneRef;
 use crate::kinds::shared::restart::Restart;
 use crate::kinds::shared::restore::copy::{Restore, RestoreJob};
 use crate::kinds::shared::secret::login::ClientSecret;
+use crate::kinds::targeted::{Identity, Polled, Targeted};
 use crate::model::ids::{ComponentName, Digest};
-use crate::model::place::{Place, endpoint_parts};
+use crate::model::place::Place;
 use crate::model::provider::ProviderName;
 use crate::model::readiness::Need;
 use crate::model::time::Dur;
@@ -155,10 +156,39 @@ impl Target {
         Self::Fence { db: db.clone(), method, restart: Restart::NONE }
     }
 
-    /// Whether its state is kept as evidence before anything changes. Record sets are in the runbook, exactly as they were read; listing
-    /// them again would only use up Route 53's limit.
-    pub const fn is_evidence(&self) -> bool {
-        self.is_scaled() || matches!(self, Self::Database(_) | Self::Bucket(_))
+    /// What its kind decides about it.
+    #[deny(clippy::wildcard_enum_match_arm)]
+    fn targeted(&self) -> Targeted<'_> {
+        match self {
+            Self::Database(db) => db.targeted(),
+            Self::Group(group) => group.targeted(),
+            Self::Service(service) => service.targeted(),
+            Self::Task(service) => service.task_targeted(),
+            Self::Records { zone, .. } => zone.records_targeted(),
+            Self::Fence { method, .. } => method.targeted(),
+            Self::Alive { sign, .. } => sign.targeted(),
+            Self::Bucket(of) => of.targeted(),
+            Self::Compared(of) => of.targeted(),
+            Self::Change { .. }
+            | Self::HealthObject(_)
+            | Self::Controls(_)
+            | Self::Secret(_)
+            | Self::Answers { .. }
+            | Self::Identity { .. }
+            | Self::Guard { .. }
+            | Self::Wrote { .. }
+            | Self::Rebuild { .. }
+            | Self::Backups(_)
+            | Self::Restore { .. }
+            | Self::Granted { .. }
+            | Self::Quotas { .. }
+            | Self::Command { .. } => Targeted::ONLY_LOOKED_AT,
+        }
+    }
+
+    /// Whether its state is kept as evidence before anything changes.
+    pub fn is_evidence(&self) -> bool {
+        self.targeted().is_evidence
     }
 
     /// Whether it is capacity.
@@ -191,8 +221,8 @@ impl Target {
     }
 
     /// Whether a rehearsal begins with what was observed of it.
-    pub const fn seeds_rehearsal(&self) -> bool {
-        self.is_scaled() || matches!(self, Self::Database(_) | Self::Fence { .. } | Self::Records { .. })
+    pub fn seeds_rehearsal(&self) -> bool {
+        self.targeted().seeds_rehearsal
     }
 
     /// How long drctl waits before it observes it again: at first, and at most.
@@ -225,12 +255,9 @@ impl Target {
         (Dur(first), Dur(most))
     }
 
-    /// How long drctl waits for an answer about it. A sign of life that takes longer is none.
-    pub const fn answers_within(&self) -> Dur {
-        match self {
-            Self::Alive { .. } => Dur::secs(1),
-            _ => Dur::secs(10),
-        }
+    /// How long drctl waits for an answer about it.
+    pub fn answers_within(&self) -> Dur {
+        self.targeted().answers_within
     }
 
     /// The targets that can show whether a database server is alive.
@@ -317,20 +344,15 @@ impl Target {
         }
     }
 
-    /// The poll group: service, account and region. One describe call covers all targets of a group.
+    /// The poll group: all targets of a group are observed together, most by one describe call for a service, account and region.
     pub fn poll_group(&self) -> String {
-        match self.place() {
-            // Each needs several calls and may take long, so it must not delay what a recovery needs.
-            Some(_) if matches!(self, Self::Bucket(_) | Self::Compared(_) | Self::Task(_)) => self.key(),
-            // Each server is checked separately, so that one without an answer delays no other. One answer of a service counts for all its
-            // servers in a region.
-            Some(_) if matches!(self, Self::Alive { sign: Sign::Server, .. }) => self.key(),
-            Some(p) if matches!(self, Self::Alive { .. }) => {
-                format!("alive/{}/{}", p.account.as_deref().unwrap_or("-"), p.region)
-            }
-            Some(p) => format!("{}/{}/{}", self.service(), p.account.as_deref().unwrap_or("-"), p.region),
-            None => self.service().to_owned(),
-        }
+        let Some(place) = self.place() else { return self.service().to_owned() };
+        let name = match self.targeted().polled {
+            Polled::Alone => return self.key(),
+            Polled::Under(name) => name,
+            Polled::WithItsService => self.service(),
+        };
+        format!("{name}/{}/{}", place.account.as_deref().unwrap_or("-"), place.region)
     }
 
     /// The component it belongs to, if any.
@@ -362,35 +384,24 @@ impl Target {
 
     /// The database above the sites that it is a member of.
     pub fn member_of(&self) -> Option<&str> {
-        match self {
-            Self::Database(db) => db.global.as_deref(),
-            _ => None,
+        match self.targeted().identity {
+            Identity::MemberOf(global) => Some(global),
+            Identity::None | Identity::Named(_) | Identity::Within(_) | Identity::At(_) => None,
         }
     }
 
     /// Which server, group or service it is, whatever a plan calls its site; `None` for anything else. All members of a global database
     /// are one, because they move together.
     pub fn identity(&self) -> Option<String> {
-        let place = self.place()?;
-        if let Some(global) = self.member_of() {
-            return Some(format!("{} global {global} of {:?}", self.service(), place.account));
+        let Place { region, account, .. } = self.place()?;
+        let service = self.service();
+        match self.targeted().identity {
+            Identity::None => None,
+            Identity::MemberOf(global) => Some(format!("{service} global {global} of {account:?}")),
+            Identity::Named(name) => Some(format!("{service} {name} in {region} {account:?}")),
+            Identity::Within(name) => Some(format!("{name} in {region} {account:?}")),
+            Identity::At(address) => Some(address),
         }
-        let known = match self {
-            Self::Database(db) if !db.engine.is_managed() => {
-                return db
-                    .endpoint
-                    .as_deref()
-                    .and_then(endpoint_parts)
-                    .map(|(host, port, _)| format!("{host}:{port}"));
-            }
-            Self::Database(db) => &db.id,
-            Self::Group(group) => &group.group,
-            Self::Service(service) => {
-                return Some(format!("{service} in {} {:?}", place.region, place.account));
-            }
-            _ => return None,
-        };
-        Some(format!("{} {known} in {} {:?}", self.service(), place.region, place.account))
     }
 
     /// A stable key for storing observations of it.

@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::targeted::{Polled, Targeted};
 use crate::model::ids::{ComponentName, Digest};
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
@@ -25,6 +26,13 @@ pub struct BucketRef {
     pub prefix: String,
     /// The buckets in other sites, which are replicated to this one.
     pub others: BTreeSet<String>,
+}
+
+impl BucketRef {
+    /// It needs several calls and may take long, so it must not delay what a recovery needs.
+    pub(in crate::kinds) fn targeted(&self) -> Targeted<'_> {
+        Targeted { is_evidence: true, polled: Polled::Alone, ..Targeted::ONLY_LOOKED_AT }
+    }
 }
 
 /// Whether it keeps old versions. Replication requires that (Amazon S3 User Guide, «Requirements for replication»).
@@ -102,6 +110,13 @@ pub struct Sample {
     pub most: u32,
     /// The seed of the random choice. The same seed chooses the same objects, and people who write objects cannot predict it.
     pub seed: String,
+}
+
+impl Sample {
+    /// It needs several calls and may take long, so it must not delay what a recovery needs.
+    pub(in crate::kinds) fn targeted(&self) -> Targeted<'_> {
+        Targeted { polled: Polled::Alone, ..Targeted::ONLY_LOOKED_AT }
+    }
 }
 
 /// The result of a comparison.

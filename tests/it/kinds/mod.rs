@@ -21,5 +21,6 @@ pub(crate) mod restores;
 pub(crate) mod routing_controls;
 #[cfg(feature = "aws")]
 pub(crate) mod stub_wire;
+pub(crate) mod targets;
 pub(crate) mod ttl;
 pub(crate) mod unreplicated;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::shared::capacity::size::Capacity;
+use crate::kinds::targeted::{Identity, PATIENCE, Polled, Targeted};
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
 
@@ -18,6 +19,18 @@ pub struct GroupRef {
     pub place: Place,
     /// The group's name.
     pub group: String,
+}
+
+impl GroupRef {
+    pub(in crate::kinds) fn targeted(&self) -> Targeted<'_> {
+        Targeted {
+            is_evidence: true,
+            seeds_rehearsal: true,
+            answers_within: PATIENCE,
+            polled: Polled::WithItsService,
+            identity: Identity::Named(&self.group),
+        }
+    }
 }
 
 /// A group of instances as observed.

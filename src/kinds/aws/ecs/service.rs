@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::shared::capacity::size::Capacity;
+use crate::kinds::targeted::{Identity, PATIENCE, Polled, Targeted};
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
 
@@ -31,6 +32,21 @@ impl ServiceRef {
     /// Its resource ID in Application Auto Scaling (API Reference, `RegisterScalableTarget`, `ResourceId`).
     pub fn resource_id(&self) -> String {
         format!("service/{}/{}", self.cluster, self.service)
+    }
+
+    pub(in crate::kinds) fn targeted(&self) -> Targeted<'_> {
+        Targeted {
+            is_evidence: true,
+            seeds_rehearsal: true,
+            answers_within: PATIENCE,
+            polled: Polled::WithItsService,
+            identity: Identity::Within(self.to_string()),
+        }
+    }
+
+    /// Of its task definition. It needs several calls and may take long, so it must not delay what a recovery needs.
+    pub(in crate::kinds) fn task_targeted(&self) -> Targeted<'_> {
+        Targeted { polled: Polled::Alone, ..Targeted::ONLY_LOOKED_AT }
     }
 }
 

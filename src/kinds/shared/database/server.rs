@@ -9,9 +9,10 @@ use super::cluster::ClusterState;
 use super::instance::InstanceSettings;
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::shared::wal::WalPoint;
+use crate::kinds::targeted::{Identity, PATIENCE, Polled, Targeted};
 use crate::model::ids::ComponentName;
 use crate::model::measure::ClockReading;
-use crate::model::place::Place;
+use crate::model::place::{Place, endpoint_parts};
 use crate::model::time::{Dur, Timestamp};
 
 /// Who operates a database, which determines how it is promoted.
@@ -149,6 +150,27 @@ impl DatabaseRef {
         self.endpoint = self.endpoint.or_else(|| endpoint.cloned());
         self
     }
+
+    pub(in crate::kinds) fn targeted(&self) -> Targeted<'_> {
+        Targeted {
+            is_evidence: true,
+            seeds_rehearsal: true,
+            answers_within: PATIENCE,
+            polled: Polled::WithItsService,
+            identity: self.identity(),
+        }
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        if let Some(global) = self.global.as_deref() {
+            return Identity::MemberOf(global);
+        }
+        if self.engine.is_managed() {
+            return Identity::Named(&self.id);
+        }
+        let address = self.endpoint.as_deref().and_then(endpoint_parts);
+        address.map_or(Identity::None, |(host, port, _)| Identity::At(format!("{host}:{port}")))
+    }
 }
 
 /// What can answer as a sign of life.
@@ -159,6 +181,18 @@ pub enum Sign {
     Server,
     /// The service that operates it, in its region.
     Service,
+}
+
+impl Sign {
+    /// A sign of life that takes longer than a second is none. Each server is checked separately, so that one without an answer delays no
+    /// other. One answer of a service counts for all its servers in a region.
+    pub(in crate::kinds) fn targeted(self) -> Targeted<'static> {
+        let polled = match self {
+            Self::Server => Polled::Alone,
+            Self::Service => Polled::Under("alive"),
+        };
+        Targeted { answers_within: Dur::secs(1), polled, ..Targeted::ONLY_LOOKED_AT }
+    }
 }
 
 /// An answer of any kind.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::kinds::shared::database::server::DatabaseRef;
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::shared::wal::WalPoint;
+use crate::kinds::targeted::Targeted;
 use crate::model::measure::ClockReading;
 use crate::model::properties::InDoubt;
 use crate::model::provider::ProviderName;
@@ -46,6 +47,11 @@ impl FenceMethod {
     /// All fence methods.
     pub const ALL: [Self; 5] =
         [Self::Sql, Self::AllowConnections, Self::PgHba, Self::Stop, Self::SecurityGroup];
+
+    /// A rehearsal begins with the fences that hold.
+    pub(in crate::kinds) fn targeted(self) -> Targeted<'static> {
+        Targeted { seeds_rehearsal: true, ..Targeted::ONLY_LOOKED_AT }
+    }
 
     const fn rung(self) -> Rung {
         // The state is absolute, so a repeated call has the same effect.

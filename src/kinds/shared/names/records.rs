@@ -5,6 +5,7 @@ use crate::model::ids::ComponentName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::targeted::Targeted;
 use crate::model::place::Place;
 use crate::model::time::Dur;
 
@@ -17,6 +18,14 @@ pub struct ZoneRef {
     pub place: Place,
     /// The zone's id.
     pub zone: String,
+}
+
+impl ZoneRef {
+    /// Of its record sets. They are no evidence: they are in the runbook, exactly as they were read, and listing them again would only use
+    /// up Route 53's limit.
+    pub(in crate::kinds) fn records_targeted(&self) -> Targeted<'_> {
+        Targeted { seeds_rehearsal: true, ..Targeted::ONLY_LOOKED_AT }
+    }
 }
 
 /// The requested record sets of one zone that exist.
