@@ -59,7 +59,8 @@ pub trait Kind: Sized {
     fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs);
 }
 
-/// What a component does for its application. Intents speak of roles, never of kinds. CONTRIBUTING, «Add a role», lists what a new one needs.
+/// What a component does for its application. Intents speak of roles, never of kinds. What a new one needs is in CONTRIBUTING, «Add a
+/// role».
 #[derive(Clone, Copy, Debug)]
 pub enum Role<'a> {
     /// It takes writes in one site, and is promoted in another.

@@ -8,6 +8,7 @@ pub mod clients;
 pub mod cloud;
 pub mod common;
 pub mod control;
+mod effects;
 pub mod external;
 mod facts;
 mod found;

@@ -1,6 +1,7 @@
 //! The list of operations: everything that a kind can do, and every observation of a kind that a run waits for.
 //!
-//! A new operation is a line here, and a type of its own in the folder of its kind. There is no other list.
+//! A new operation is a line here, and a type of its own in the folder of its kind, which answers `Op` and `Effects`. There is no other
+//! list.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -13,7 +14,7 @@ use crate::kinds::aws::aurora::ops::AddClusterInstance;
 use crate::kinds::aws::autoscaling::ops::Scale;
 use crate::kinds::aws::ecs::ops::ScaleService;
 use crate::kinds::aws::rds::ops::Rename;
-use crate::kinds::aws::route53::reliance;
+use crate::kinds::effects::Effects;
 use crate::kinds::found::{FoundValues, Readings};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::Op;
@@ -29,7 +30,7 @@ use crate::kinds::shared::database::server::DatabaseRef;
 use crate::kinds::shared::fence::method::Fence;
 use crate::kinds::shared::fence::op::Unfence;
 use crate::kinds::shared::names::answers::Answers;
-use crate::kinds::shared::names::controls::{CLUSTER, SetRoutingControls};
+use crate::kinds::shared::names::controls::SetRoutingControls;
 use crate::kinds::shared::names::health_object::SetHealthObject;
 use crate::kinds::shared::names::reliance::Reliance;
 use crate::kinds::shared::names::switch::Switch;
@@ -120,158 +121,33 @@ operations! { $
 
 impl Operation {
     /// Whether it only writes a row, which changes nothing for users.
-    pub const fn writes_a_row(&self) -> bool {
-        matches!(self, Self::WriteCanary(_) | Self::WriteAsClient(_))
+    pub fn writes_a_row(&self) -> bool {
+        each!(self, op => op.writes_a_row())
     }
 
     /// What it scales, to which size, and what it sends of that.
-    #[deny(clippy::wildcard_enum_match_arm)]
     pub fn scaled(&self) -> Option<(Target, Size, Sent)> {
-        match self {
-            Self::Scale(of) => Some((Target::Group(of.group.clone()), of.to, of.sent())),
-            Self::ScaleService(of) => Some((Target::Service(of.service.clone()), of.to, of.sent())),
-            Self::Fence(_)
-            | Self::Unfence(_)
-            | Self::Promote(_)
-            | Self::Withdraw(_)
-            | Self::AddClusterInstance(_)
-            | Self::Rejoin(_)
-            | Self::Rename(_)
-            | Self::Restore(_)
-            | Self::Switch(_)
-            | Self::SetHealthObject(_)
-            | Self::SetRoutingControls(_)
-            | Self::UpdateClientSecret(_)
-            | Self::WriteCanary(_)
-            | Self::WriteAsClient(_)
-            | Self::Run(_)
-            | Self::CheckPromotable(_)
-            | Self::CheckAvailable(_)
-            | Self::CheckCaughtUp(_)
-            | Self::CheckFollows(_)
-            | Self::CheckAnswers(_)
-            | Self::CompareObjects(_) => None,
-        }
+        each!(self, op => op.scaled())
     }
 
     /// The server that it renames, and the new name.
-    #[deny(clippy::wildcard_enum_match_arm)]
-    pub const fn renames(&self) -> Option<(&DatabaseRef, &String)> {
-        match self {
-            Self::Rename(of) => Some((&of.db, &of.to)),
-            Self::Fence(_)
-            | Self::Unfence(_)
-            | Self::Promote(_)
-            | Self::Withdraw(_)
-            | Self::AddClusterInstance(_)
-            | Self::Rejoin(_)
-            | Self::Restore(_)
-            | Self::Scale(_)
-            | Self::ScaleService(_)
-            | Self::Switch(_)
-            | Self::SetHealthObject(_)
-            | Self::SetRoutingControls(_)
-            | Self::UpdateClientSecret(_)
-            | Self::WriteCanary(_)
-            | Self::WriteAsClient(_)
-            | Self::Run(_)
-            | Self::CheckPromotable(_)
-            | Self::CheckAvailable(_)
-            | Self::CheckCaughtUp(_)
-            | Self::CheckFollows(_)
-            | Self::CheckAnswers(_)
-            | Self::CompareObjects(_) => None,
-        }
+    pub fn renames(&self) -> Option<(&DatabaseRef, &String)> {
+        each!(self, op => op.renames())
     }
 
     /// The record sets that it changes.
-    #[deny(clippy::wildcard_enum_match_arm)]
-    pub const fn switches(&self) -> Option<&Switch> {
-        match self {
-            Self::Switch(of) => Some(of),
-            Self::Fence(_)
-            | Self::Unfence(_)
-            | Self::Promote(_)
-            | Self::Withdraw(_)
-            | Self::AddClusterInstance(_)
-            | Self::Rejoin(_)
-            | Self::Rename(_)
-            | Self::Restore(_)
-            | Self::Scale(_)
-            | Self::ScaleService(_)
-            | Self::SetHealthObject(_)
-            | Self::SetRoutingControls(_)
-            | Self::UpdateClientSecret(_)
-            | Self::WriteCanary(_)
-            | Self::WriteAsClient(_)
-            | Self::Run(_)
-            | Self::CheckPromotable(_)
-            | Self::CheckAvailable(_)
-            | Self::CheckCaughtUp(_)
-            | Self::CheckFollows(_)
-            | Self::CheckAnswers(_)
-            | Self::CompareObjects(_) => None,
-        }
+    pub fn switches(&self) -> Option<&Switch> {
+        each!(self, op => op.switches())
     }
 
     /// Whether it needs a region, if it moves names.
-    #[deny(clippy::wildcard_enum_match_arm)]
     pub fn reliance(&self, region: &str) -> Option<Reliance> {
-        match self {
-            Self::Switch(_) => Some(reliance::records(region)),
-            Self::SetHealthObject(of) => Some(reliance::object(of, region)),
-            Self::SetRoutingControls(of) => Some(reliance::controls(of, region)),
-            Self::Fence(_)
-            | Self::Unfence(_)
-            | Self::Promote(_)
-            | Self::Withdraw(_)
-            | Self::AddClusterInstance(_)
-            | Self::Rejoin(_)
-            | Self::Rename(_)
-            | Self::Restore(_)
-            | Self::Scale(_)
-            | Self::ScaleService(_)
-            | Self::UpdateClientSecret(_)
-            | Self::WriteCanary(_)
-            | Self::WriteAsClient(_)
-            | Self::Run(_)
-            | Self::CheckPromotable(_)
-            | Self::CheckAvailable(_)
-            | Self::CheckCaughtUp(_)
-            | Self::CheckFollows(_)
-            | Self::CheckAnswers(_)
-            | Self::CompareObjects(_) => None,
-        }
+        each!(self, op => op.reliance(region))
     }
 
     /// The service and the endpoints, by region, that it calls because the plan names them.
-    #[deny(clippy::wildcard_enum_match_arm)]
-    pub const fn endpoints(&self) -> Option<(&'static str, &BTreeMap<String, String>)> {
-        match self {
-            Self::SetRoutingControls(of) => Some((CLUSTER, &of.controls.endpoints)),
-            Self::Fence(_)
-            | Self::Unfence(_)
-            | Self::Promote(_)
-            | Self::Withdraw(_)
-            | Self::AddClusterInstance(_)
-            | Self::Rejoin(_)
-            | Self::Rename(_)
-            | Self::Restore(_)
-            | Self::Scale(_)
-            | Self::ScaleService(_)
-            | Self::Switch(_)
-            | Self::SetHealthObject(_)
-            | Self::UpdateClientSecret(_)
-            | Self::WriteCanary(_)
-            | Self::WriteAsClient(_)
-            | Self::Run(_)
-            | Self::CheckPromotable(_)
-            | Self::CheckAvailable(_)
-            | Self::CheckCaughtUp(_)
-            | Self::CheckFollows(_)
-            | Self::CheckAnswers(_)
-            | Self::CompareObjects(_) => None,
-        }
+    pub fn endpoints(&self) -> Option<(&'static str, &BTreeMap<String, String>)> {
+        each!(self, op => op.endpoints())
     }
 }
 

@@ -22,8 +22,8 @@ pub struct Targeted<'a> {
 }
 
 impl Targeted<'_> {
-    /// What is only looked at: it is no evidence, a rehearsal has its own, its service answers for all of them at once, and it is no server,
-    /// group or service that two sites could share.
+    /// What is only looked at: it is no evidence, a rehearsal has its own, its service answers for all of them at once, and it is no
+    /// server, group or service that two sites could share.
     pub const ONLY_LOOKED_AT: Self = Self {
         is_evidence: false,
         seeds_rehearsal: false,

@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::effects::writes_only_a_row;
 use crate::kinds::facts::Fact;
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::Op;
@@ -96,6 +97,8 @@ macro_rules! proven_by_its_row {
 }
 
 pub(crate) use proven_by_its_row;
+
+writes_only_a_row!(CanaryWrite);
 
 impl Op for CanaryWrite {
     fn properties(&self) -> Properties {

@@ -105,6 +105,24 @@ fn every_operation_has_a_row() {
     assert_eq!(stated, all);
 }
 
+/// Names in the journal of the operations with an effect.
+fn with(effect: impl Fn(&Operation) -> bool) -> BTreeSet<String> {
+    let name = |row: Row| serde_json::to_value(&row.op).unwrap()["op"].as_str().unwrap().to_owned();
+    rows().filter(|row| effect(&row.op)).map(name).collect()
+}
+
+#[test]
+fn operations_name_the_effects_that_others_ask_for() {
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(with(|op| op.scaled().is_some()), set(&["scale", "scale_service"]));
+    assert_eq!(with(|op| op.renames().is_some()), set(&["rename"]));
+    assert_eq!(with(|op| op.switches().is_some()), set(&["switch"]));
+    let moves = set(&["set_health_object", "set_routing_controls", "switch"]);
+    assert_eq!(with(|op| op.reliance("us-east-1").is_some()), moves);
+    assert_eq!(with(|op| op.endpoints().is_some()), set(&["set_routing_controls"]));
+    assert_eq!(with(Operation::writes_a_row), set(&["write_as_client", "write_canary"]));
+}
+
 #[test]
 fn what_only_observes_calls_nothing_that_changes_anything() {
     for row in rows().filter(|row| !row.op.properties().mutates) {

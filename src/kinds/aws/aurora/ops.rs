@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::aurora::calls;
 use crate::kinds::aws::rds::published::SERVING;
+use crate::kinds::effects::has_no_such_effect;
 use crate::kinds::judged::{Judged, Progress};
 use crate::kinds::op::{Op, at_its_database, made_as_a_whole};
 use crate::kinds::shared::database::calls::look;
@@ -29,6 +30,8 @@ pub struct AddClusterInstance {
     /// The instance.
     pub instance: Box<NewMember>,
 }
+
+has_no_such_effect!(AddClusterInstance);
 
 impl Op for AddClusterInstance {
     type Back = Infallible;

@@ -7,6 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::autoscaling::group::{GroupRef, GroupState};
+use crate::kinds::effects::{
+    Effects, calls_no_endpoint_of_the_plan, is_more_than_a_row, moves_no_names, renames_nothing,
+};
 use crate::kinds::found::{FoundValues, Readings};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole_after_a_reading};
@@ -49,6 +52,17 @@ impl Scale {
     const fn resize(&self) -> Resize<'_> {
         Resize { component: &self.group.component, from: self.from, to: self.to, proceed_at: self.proceed_at }
     }
+}
+
+impl Effects for Scale {
+    fn scaled(&self) -> Option<(Target, Size, Sent)> {
+        Some((Target::Group(self.group.clone()), self.to, self.sent()))
+    }
+
+    renames_nothing!();
+    moves_no_names!();
+    calls_no_endpoint_of_the_plan!();
+    is_more_than_a_row!();
 }
 
 impl Op for Scale {

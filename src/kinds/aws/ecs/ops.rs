@@ -6,6 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::ecs::service::{Rollout, ServiceRef, ServiceState};
+use crate::kinds::effects::{
+    Effects, calls_no_endpoint_of_the_plan, is_more_than_a_row, moves_no_names, renames_nothing,
+};
 use crate::kinds::found::{FoundValues, Readings};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole_after_a_reading};
@@ -58,6 +61,17 @@ impl ScaleService {
         let (from, to, proceed_at) = (self.from, self.to, self.proceed_at);
         Resize { component: &self.service.component, from, to, proceed_at }
     }
+}
+
+impl Effects for ScaleService {
+    fn scaled(&self) -> Option<(Target, Size, Sent)> {
+        Some((Target::Service(self.service.clone()), self.to, self.sent()))
+    }
+
+    renames_nothing!();
+    moves_no_names!();
+    calls_no_endpoint_of_the_plan!();
+    is_more_than_a_row!();
 }
 
 impl Op for ScaleService {

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::rds::calls;
 use crate::kinds::aws::rds::published::{NEW_NAME, NEW_NAME_AT_WORST, SERVING};
+use crate::kinds::effects::{
+    Effects, calls_no_endpoint_of_the_plan, is_more_than_a_row, moves_no_names, scales_nothing,
+};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole};
 use crate::kinds::shared::database::server::DatabaseRef;
@@ -26,6 +29,17 @@ pub struct Rename {
     pub db: DatabaseRef,
     /// Its new name.
     pub to: String,
+}
+
+impl Effects for Rename {
+    fn renames(&self) -> Option<(&DatabaseRef, &String)> {
+        Some((&self.db, &self.to))
+    }
+
+    scales_nothing!();
+    moves_no_names!();
+    calls_no_endpoint_of_the_plan!();
+    is_more_than_a_row!();
 }
 
 impl Op for Rename {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::kinds::effects::has_no_such_effect;
 use crate::kinds::facts::Fact;
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, only_observes};
@@ -14,6 +15,8 @@ use crate::model::estimate::Estimate;
 use crate::model::place::Place;
 use crate::model::properties::{LOOKS, Properties};
 use crate::model::time::Dur;
+
+has_no_such_effect!(Sample);
 
 impl Op for Sample {
     fn properties(&self) -> Properties {

@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::effects::writes_only_a_row;
 use crate::kinds::judged::Called;
 use crate::kinds::op::Op;
 use crate::kinds::shared::canary::proven_by_its_row;
@@ -25,6 +26,8 @@ pub struct ClientWrite {
     /// The connection of the clients.
     pub way: Box<ClientWay>,
 }
+
+writes_only_a_row!(ClientWrite);
 
 impl Op for ClientWrite {
     /// An earlier step has proven that the database takes writes. This one may fail only because of the clients' login.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 
+use crate::kinds::effects::has_no_such_effect;
 use crate::kinds::facts::Fact;
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole};
@@ -16,6 +17,8 @@ use crate::model::estimate::Estimate;
 use crate::model::place::Place;
 use crate::model::properties::{Consent, Felt, InDoubt, Late, Looks, Properties, QUIET, Undo};
 use crate::model::time::Dur;
+
+has_no_such_effect!(Command);
 
 impl Op for Command {
     type Back = Infallible;

@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::effects::has_no_such_effect;
 use crate::kinds::facts::Fact;
 use crate::kinds::judged::{Judged, Progress, Store};
 use crate::kinds::op::{Op, at_its_database, only_observes};
@@ -50,6 +51,8 @@ pub struct Follows {
     /// The server that it follows.
     pub source: DatabaseRef,
 }
+
+has_no_such_effect!(Promotable);
 
 impl Op for Promotable {
     fn properties(&self) -> Properties {
@@ -111,6 +114,8 @@ fn promotable(db: &DatabaseState) -> Judged {
     }
 }
 
+has_no_such_effect!(Available);
+
 impl Op for Available {
     fn properties(&self) -> Properties {
         LOOKS
@@ -148,6 +153,8 @@ impl fmt::Display for Available {
         write!(f, "wait until no change of {} is in progress", self.db.id)
     }
 }
+
+has_no_such_effect!(CaughtUp);
 
 impl Op for CaughtUp {
     fn properties(&self) -> Properties {
@@ -209,6 +216,8 @@ fn caught_up(store: &Store<'_>, replica: &DatabaseState) -> Judged {
         )),
     }
 }
+
+has_no_such_effect!(Follows);
 
 impl Op for Follows {
     fn properties(&self) -> Properties {

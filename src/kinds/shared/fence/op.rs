@@ -7,6 +7,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::effects::has_no_such_effect;
 use crate::kinds::facts::Fact;
 use crate::kinds::found::{FoundValues, Readings};
 use crate::kinds::judged::{Called, Judged, Progress};
@@ -27,6 +28,8 @@ use crate::model::time::{Dur, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Unfence(pub Fence);
+
+has_no_such_effect!(Fence);
 
 impl Op for Fence {
     type Back = Unfence;
@@ -148,6 +151,8 @@ impl fmt::Display for Fence {
         write!(f, "fence {} by {}", self.db.id, self.method.id())
     }
 }
+
+has_no_such_effect!(Unfence);
 
 impl Op for Unfence {
     type Back = Infallible;

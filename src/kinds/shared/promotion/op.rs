@@ -6,6 +6,7 @@ use super::{Handover, Promote, Takeover, Withdraw};
 use crate::kinds::aws::aurora::calls::takeover;
 use crate::kinds::aws::rds::calls;
 use crate::kinds::aws::rds::published::SERVING;
+use crate::kinds::effects::has_no_such_effect;
 use crate::kinds::judged::{Judged, Progress};
 use crate::kinds::op::{Op, at_its_database, made_as_a_whole};
 use crate::kinds::shared::database::calls::{look, sql};
@@ -17,6 +18,8 @@ use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::properties::{InDoubt, Late, Properties, QUIET, STRICT, Undo};
 use crate::model::time::Dur;
+
+has_no_such_effect!(Promote);
 
 impl Op for Promote {
     type Back = Infallible;
@@ -135,6 +138,8 @@ fn reverted(how: Option<&Takeover>, seen: &DatabaseState, of: &Progress<'_>) -> 
     let as_before = seen.is_replica() && seen.status == "available";
     how.by == Handover::Switchover && as_before && of.now >= answered_at + Dur::mins(1)
 }
+
+has_no_such_effect!(Withdraw);
 
 impl Op for Withdraw {
     type Back = Infallible;

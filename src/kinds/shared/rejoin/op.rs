@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use super::{NewReplica, Rejoin};
 use crate::kinds::aws::rds::calls;
 use crate::kinds::aws::rds::published::SERVING;
+use crate::kinds::effects::has_no_such_effect;
 use crate::kinds::facts::Fact;
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole};
@@ -22,6 +23,8 @@ use crate::model::time::Dur;
 
 /// How old an observation of an instance may be after its rename. Own choice: AWS publishes no figure.
 const RENAMED: Dur = Dur::mins(2);
+
+has_no_such_effect!(Rejoin);
 
 impl Op for Rejoin {
     type Back = Infallible;

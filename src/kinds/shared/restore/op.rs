@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::rds::published::{NEW_NAME, NEW_NAME_AT_WORST};
+use crate::kinds::effects::has_no_such_effect;
 use crate::kinds::facts::{Exposure, Fact};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole};
@@ -42,6 +43,8 @@ const READ_PER_S: u64 = 50 << 20;
 /// AWS publishes no duration for creating an instance from backups. It does not depend on the size, because data is loaded when it is first
 /// read (Amazon RDS User Guide, «Restoring a DB instance to a specified time»).
 const NEW_INSTANCE: Dur = Dur::mins(20);
+
+has_no_such_effect!(RestoreStep);
 
 impl Op for RestoreStep {
     type Back = Self;

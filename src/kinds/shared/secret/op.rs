@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::effects::has_no_such_effect;
 use crate::kinds::found::{FoundValues, Readings};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole_after_a_reading};
@@ -41,6 +42,8 @@ impl UpdateClientSecret {
         (!self.from.is_empty()).then(back)
     }
 }
+
+has_no_such_effect!(UpdateClientSecret);
 
 impl Op for UpdateClientSecret {
     type Back = Self;

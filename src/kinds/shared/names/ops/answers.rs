@@ -1,5 +1,6 @@
 //! A look at the answers of name servers as an operation.
 
+use crate::kinds::effects::has_no_such_effect;
 use crate::kinds::facts::Fact;
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, only_observes};
@@ -12,6 +13,8 @@ use crate::model::estimate::Estimate;
 use crate::model::place::Place;
 use crate::model::properties::{LOOKS, Properties};
 use crate::model::time::Dur;
+
+has_no_such_effect!(Answers);
 
 impl Op for Answers {
     fn properties(&self) -> Properties {

@@ -1,10 +1,16 @@
 //! A change of routing controls as an operation.
 
-use crate::kinds::aws::route53::calls;
+use std::collections::BTreeMap;
+
+use crate::kinds::aws::route53::{calls, reliance};
+use crate::kinds::effects::{
+    Effects, changes_no_records, is_more_than_a_row, renames_nothing, scales_nothing,
+};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole};
 use crate::kinds::shared::database::server::DatabaseRef;
-use crate::kinds::shared::names::controls::{SetRoutingControls, on};
+use crate::kinds::shared::names::controls::{CLUSTER, SetRoutingControls, on};
+use crate::kinds::shared::names::reliance::Reliance;
 use crate::kinds::state::State;
 use crate::kinds::target::Target;
 use crate::model::call::Call;
@@ -13,6 +19,21 @@ use crate::model::estimate::Estimate;
 use crate::model::place::Place;
 use crate::model::properties::{InDoubt, LEADS, Late, Moves, Properties, Undo};
 use crate::model::time::Dur;
+
+impl Effects for SetRoutingControls {
+    fn reliance(&self, region: &str) -> Option<Reliance> {
+        Some(reliance::controls(self, region))
+    }
+
+    fn endpoints(&self) -> Option<(&'static str, &BTreeMap<String, String>)> {
+        Some((CLUSTER, &self.controls.endpoints))
+    }
+
+    scales_nothing!();
+    renames_nothing!();
+    changes_no_records!();
+    is_more_than_a_row!();
+}
 
 impl Op for SetRoutingControls {
     type Back = Self;

@@ -1,10 +1,15 @@
 //! A change of the object that health checks watch as an operation.
 
-use crate::kinds::aws::route53::calls;
+use crate::kinds::aws::route53::{calls, reliance};
+use crate::kinds::effects::{
+    Effects, calls_no_endpoint_of_the_plan, changes_no_records, is_more_than_a_row, renames_nothing,
+    scales_nothing,
+};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole};
 use crate::kinds::shared::database::server::DatabaseRef;
 use crate::kinds::shared::names::health_object::SetHealthObject;
+use crate::kinds::shared::names::reliance::Reliance;
 use crate::kinds::state::State;
 use crate::kinds::target::Target;
 use crate::model::call::Call;
@@ -13,6 +18,18 @@ use crate::model::estimate::Estimate;
 use crate::model::place::Place;
 use crate::model::properties::{InDoubt, LEADS, Late, Moves, Properties, Undo};
 use crate::model::time::Dur;
+
+impl Effects for SetHealthObject {
+    fn reliance(&self, region: &str) -> Option<Reliance> {
+        Some(reliance::object(self, region))
+    }
+
+    scales_nothing!();
+    renames_nothing!();
+    changes_no_records!();
+    calls_no_endpoint_of_the_plan!();
+    is_more_than_a_row!();
+}
 
 impl Op for SetHealthObject {
     type Back = Self;

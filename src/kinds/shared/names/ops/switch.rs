@@ -1,6 +1,9 @@
 //! A change of record sets as an operation.
 
-use crate::kinds::aws::route53::calls;
+use crate::kinds::aws::route53::{calls, reliance};
+use crate::kinds::effects::{
+    Effects, calls_no_endpoint_of_the_plan, is_more_than_a_row, renames_nothing, scales_nothing,
+};
 use crate::kinds::facts::Fact;
 use crate::kinds::found::{FoundValues, Readings};
 use crate::kinds::judged::{Called, Judged, Progress};
@@ -9,6 +12,7 @@ use crate::kinds::parts::Parts;
 use crate::kinds::shared::database::server::DatabaseRef;
 use crate::kinds::shared::names::parts;
 use crate::kinds::shared::names::records::{ChangeState, RecordSet};
+use crate::kinds::shared::names::reliance::Reliance;
 use crate::kinds::shared::names::switch::{RecordChange, Switch, was};
 use crate::kinds::state::State;
 use crate::kinds::target::Target;
@@ -18,6 +22,21 @@ use crate::model::estimate::Estimate;
 use crate::model::place::Place;
 use crate::model::properties::{InDoubt, LEADS, Late, Looks, Moves, Properties, Undo, UndoRank};
 use crate::model::time::Dur;
+
+impl Effects for Switch {
+    fn switches(&self) -> Option<&Switch> {
+        Some(self)
+    }
+
+    fn reliance(&self, region: &str) -> Option<Reliance> {
+        Some(reliance::records(region))
+    }
+
+    scales_nothing!();
+    renames_nothing!();
+    calls_no_endpoint_of_the_plan!();
+    is_more_than_a_row!();
+}
 
 impl Op for Switch {
     type Back = Self;
