@@ -105,7 +105,8 @@ impl Op for Fence {
                 Some(FoundValues::Groups(groups)) => {
                     self.method == FenceMethod::SecurityGroup && self.admits(groups.iter())
                 }
-                Some(FoundValues::Sets(_) | FoundValues::Fields(_) | FoundValues::Size(_)) => false,
+                // A reading of another operation.
+                Some(_) => false,
             }
     }
 

@@ -127,10 +127,11 @@ impl Op for Switch {
         part.iter().all(|position| at(*position).is_some())
             && match found {
                 None => true,
-                Some(FoundValues::Fields(_) | FoundValues::Groups(_) | FoundValues::Size(_)) => false,
                 Some(FoundValues::Sets(sets)) => {
                     sets.iter().all(|read| at(read.change).is_some_and(|c| c.replaces(read.set.as_ref())))
                 }
+                // A reading of another operation.
+                Some(_) => false,
             }
     }
 
