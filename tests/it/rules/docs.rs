@@ -281,6 +281,35 @@ fn the_walk_visits_every_file_once() {
     assert_eq!(files.iter().collect::<BTreeSet<_>>().len(), files.len(), "a file is visited twice");
 }
 
+/// The walk refers to its rows by number: those of operations, and those of files that belong to one kind. A row before them moves all.
+#[test]
+fn the_walk_refers_to_the_rows_that_it_means() {
+    let text = std::fs::read_to_string(root().join("docs/src/reference/walk.md")).unwrap();
+    let rows: Vec<(usize, &str)> = text
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| ")?.split(" | ");
+            Some((cells.next()?.parse().ok()?, cells.next()?.trim_matches('`')))
+        })
+        .collect();
+    assert!(rows.iter().map(|(number, _)| *number).eq(1..=rows.len()), "{rows:?}");
+    let numbers = |text: &str| -> Vec<usize> {
+        text.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect()
+    };
+    let of = |is: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        rows.iter().filter(|(_, file)| is(file)).map(|(number, _)| *number).collect()
+    };
+    let is_operation = |file: &str| file.starts_with("kinds/") && file.contains("/op");
+    let is_own = |file: &str| {
+        let of_kind = file.starts_with("kinds/aws/") || file.starts_with("adapters/aws/");
+        of_kind && !file.ends_with("mod.rs") || is_operation(file)
+    };
+    let judge = text.lines().find(|line| line.contains("It asks the operation")).unwrap();
+    assert_eq!(numbers(judge.split_once("operation").unwrap().1), of(&is_operation));
+    let last = text.split_once("Its own files take the place").unwrap().1;
+    assert_eq!(numbers(last), of(&is_own));
+}
+
 #[test]
 fn every_page_is_in_the_table_of_contents() {
     let summary = page(root().join("docs/src/SUMMARY.md"));
