@@ -213,19 +213,3 @@ impl Simulation {
         each_simulated!(&mut self.0, sim => sim.servers())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::document;
-
-    /// A kind that is in the list but never built would be ignored in every plan.
-    #[test]
-    fn every_kind_of_the_list_is_built_and_says_its_name() {
-        let node = document::parse("plan.yaml", b"{via: dns, zone: Z1, of: db}").unwrap();
-        for case in KINDS {
-            assert_eq!(Spec::build(case.name, &node).map(|spec| spec.kind()), Some(case.name));
-        }
-        assert!(Spec::build("none", &node).is_none());
-    }
-}

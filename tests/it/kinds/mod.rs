@@ -14,6 +14,7 @@ pub(crate) mod hooks;
 pub(crate) mod hostile_postgres;
 pub(crate) mod late_bound_names;
 pub(crate) mod late_bound_settings;
+pub(crate) mod listed;
 pub(crate) mod managed_moves;
 pub(crate) mod operations;
 pub(crate) mod planned_moves;
