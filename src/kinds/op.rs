@@ -47,6 +47,10 @@ pub trait Op: fmt::Display + Sized {
     fn watch(&self, called: &Called<'_>) -> Target;
 
     /// What an observation of that target means.
+    ///
+    /// Before an undo makes its first call, the step's own operation is asked, with `of.undoing`. `Before` then means that there is nothing
+    /// to undo. `Done`, `Partly` and `Half` mean that something is, so the undo makes its call. `Wrong` and `Over` mean that it fails. After
+    /// that call [`Self::Back`] is asked, with `of.undo`: `Done` means that the step is undone.
     fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged;
 
     /// What it means that the watched target does not exist.
@@ -62,8 +66,9 @@ pub trait Op: fmt::Display + Sized {
     /// Whether a call with these parts, after this reading, belongs to the operation. A journal with any other call is rejected.
     fn allows(&self, part: &[u32], found: Option<&FoundValues>) -> bool;
 
-    /// What was read about the things that a call with these parts replaces, if the operation does not specify that exactly.
-    fn read(&self, seen: &State, part: &[u32]) -> Option<FoundValues>;
+    /// What was read about the things that a call with these parts replaces, if the operation does not specify that exactly. It is recorded
+    /// with the call. For the calls of an undo it is not used: an undo restores what was read for the calls of the step.
+    fn read(&self, seen: &State, part: &[u32]) -> Option<Found>;
 
     /// The operation with the values that were read instead of its assumptions; `None` if they are the same.
     fn bound(&self, read: &Readings) -> Option<Self>;
@@ -72,6 +77,11 @@ pub trait Op: fmt::Display + Sized {
     fn estimate(&self) -> Estimate;
 
     /// The exact calls in order: first the mutating ones, then those that observe the result. Adapters may make no other mutating call.
+    ///
+    /// A paper runbook is a shell script of these commands. A command starts with a program that people have (`aws`, `dig`, `psql`,
+    /// `printf`) or that the plan names. Every value is [`quoted`](crate::model::call::quoted) or
+    /// [`asked`](crate::model::call::asked). Anything else, such as work on a host, is a comment: see
+    /// [`by_hand`](crate::model::call::by_hand).
     fn calls(&self) -> Vec<Call>;
 
     /// The attributes that it changes, which Terraform or GitOps would revert.

@@ -14,6 +14,20 @@ use crate::model::ids::ComponentName;
 use crate::model::time::Dur;
 
 /// How one component behaves, with its traps. It meets other components only in the world.
+///
+/// If a process dies, the next one starts with the first state, advances the time and repeats the accepted calls at their times. Nothing
+/// else is repeated: what a refused call changed would disappear. So a call that is refused must change nothing. The estate around the
+/// kinds (`adapters/sandbox`) decides which calls are throttled, lost or late. A kind learns only of those that arrive.
+///
+/// A trap is one of these:
+/// - a first state that is not what a recovery expects, such as what a crash left (`build`);
+/// - an event of the `Agenda`, such as somebody else's change (`due`);
+/// - a refusal or a delay that depends on the time and on `SimulatedWorld::roll`. Each combination of words has its own number, so words of
+///   your own change no other draw;
+/// - an old answer (`oldest`).
+///
+/// A trap that is a fault appears only in scenarios with faults (`Scenario::faults`), so that the others stay calm. One that needs a
+/// scenario of its own is a field of `Scenario`.
 pub trait Simulated: Sized {
     /// What the plan declares.
     type Spec;
