@@ -99,7 +99,7 @@ fn runbook(shape: Shape) -> Runbook {
     Runbook {
         schema_version: 1,
         plan: PlanName::new("bench"),
-        plan_digest: Digest::of(b"bench"),
+        plan_digest: Digest::of_bytes(b"bench"),
         intent: Intent::Failover,
         drill: None,
         from: None,
@@ -122,10 +122,10 @@ fn created(runbook: &Runbook) -> RunCreated {
     RunCreated {
         run: RunId::new("bench"),
         plan: runbook.plan.clone(),
-        runbook_digest: Digest::of(&bytes),
+        runbook_digest: Digest::of_bytes(&bytes),
         runbook: String::from_utf8(bytes).unwrap(),
         plan_text: String::new(),
-        inventory_digest: Digest::of(b"nothing"),
+        inventory_digest: Digest::of_bytes(b"nothing"),
         world: WorldKind::Live,
         tool: "bench".to_owned(),
         schema_version: 1,

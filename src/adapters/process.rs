@@ -117,7 +117,7 @@ impl Said {
 struct Group(Option<i32>);
 
 impl Group {
-    fn of(head: Option<u32>) -> Self {
+    fn new(head: Option<u32>) -> Self {
         let head = head.and_then(|head| i32::try_from(head).ok());
         if let Some(head) = head {
             RUNNING.lock().unwrap_or_else(PoisonError::into_inner).insert(head);
@@ -165,7 +165,7 @@ pub async fn run(program: Program<'_>, patience: impl Future<Output = ()>) -> st
     process.process_group(0);
     let span = tracing::debug_span!("program", name = program.argv.0);
     let mut child = process.spawn()?;
-    let group = Group::of(child.id());
+    let group = Group::new(child.id());
     let (out, err) = (RefCell::default(), RefCell::default());
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let feed = async {

@@ -97,8 +97,8 @@ impl Context {
     /// The settings as written, for findings about them.
     pub fn written(&self) -> Written {
         match &self.settings_text {
-            Some((path, bytes)) => Written::of(&path.display().to_string(), bytes),
-            None => Written::of("drctl.yaml", b""),
+            Some((path, bytes)) => Written::parse(&path.display().to_string(), bytes),
+            None => Written::parse("drctl.yaml", b""),
         }
     }
 
@@ -110,7 +110,7 @@ impl Context {
 
     /// The same context for another intent.
     #[must_use]
-    pub fn of(self, intent: Intent) -> Self {
+    pub fn with_intent(self, intent: Intent) -> Self {
         Self { intent, ..self }
     }
 

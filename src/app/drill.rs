@@ -111,7 +111,7 @@ pub fn hold(
         Drill::Isolated => Intent::Drill,
         Drill::Live => Intent::Switchover,
     };
-    let context = context.clone().of(intent);
+    let context = context.clone().with_intent(intent);
     let plan = context.plan(&options.plan, presenter)?;
     if let Some(component) = &options.component {
         whatif::has_database(&plan, &ComponentName::new(&**component))?;
@@ -266,7 +266,7 @@ impl Ground<'_> {
     /// # Errors
     /// If the store cannot be read or written.
     pub fn look(&self) -> Result<(Estate, Timestamp), AppError> {
-        let stage = Stage::of(&self.context, &self.plan, Some(&self.to))?;
+        let stage = Stage::live_or_rehearsal(&self.context, &self.plan, Some(&self.to))?;
         let session = stage.session(&self.store, &Silent, &|| 0, Patience::Stop);
         let recorder = Recorder::new(self.context.settings.probe_consecutive);
         let scope = (&self.store, self.plan.name.as_str());
@@ -319,7 +319,7 @@ impl Ground<'_> {
                 continue;
             }
             let asked =
-                restore::RestoreRequest::of(component.as_str(), &self.options.point, Some(Drill::Isolated))?;
+                restore::RestoreRequest::new(component.as_str(), &self.options.point, Some(Drill::Isolated))?;
             let ended = self.one(Intent::Drill, Drilled::default(), Some(&asked));
             told.push(ended.unwrap_or_else(|e| Ending::failed(self.presenter, &self.plan.name, e)));
             if self.interrupts.count() > 0 {

@@ -13,5 +13,5 @@ pub fn known(store: &SqliteJournal) -> Result<RecordedSchedules, AppError> {
     let mut entries = store.entries(b"{\"ledger\":\"sch")?;
     entries.extend(store.entries(b"{\"ledger\":\"dri")?);
     entries.sort_by_key(|record| record.seq);
-    Ok(RecordedSchedules::of(entries.iter().filter_map(|record| Entry::read(&record.bytes).ok())))
+    Ok(RecordedSchedules::from_entries(entries.iter().filter_map(|record| Entry::read(&record.bytes).ok())))
 }

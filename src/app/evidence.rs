@@ -65,7 +65,7 @@ pub fn let_go(
 ) {
     match keep(context, store, now, run) {
         Ok(Some((file, bundle))) if bundle.world == WorldKind::Live => {
-            let digest = Digest::of(&bundle.bytes);
+            let digest = Digest::of_bytes(&bundle.bytes);
             presenter.note(&format!("evidence: {} (SHA-256 {digest})", file.display()));
         }
         Ok(_) => {}

@@ -91,7 +91,7 @@ fn announce(store: &SqliteJournal, key: &PrivateKey, at: Timestamp) -> Result<()
 /// The operators change only with drctl.yaml. The ledger records when.
 pub(crate) fn configuration(context: &Context, store: &SqliteJournal, at: Timestamp) -> Result<(), AppError> {
     let bytes = context.settings_text.as_ref().map_or(&[][..], |(_, bytes)| bytes.as_slice());
-    let now = Digest::of(bytes);
+    let now = Digest::of_bytes(bytes);
     let known = last(store, b"{\"ledger\":\"con")?;
     let operators = terms::known(&context.settings.authority);
     let same = |settings: &Digest, before: &_| *settings == now && *before == operators;

@@ -38,7 +38,7 @@ pub fn evaluate(
     (plan, runs): (&Plan, &[RunState]),
     interrupts: &Interrupts,
 ) -> Result<(Timestamp, Vec<Check>), AppError> {
-    let stage = Stage::of(context, plan, None)?;
+    let stage = Stage::live_or_rehearsal(context, plan, None)?;
     let (view, none) = (Silent, || 0);
     let session = stage.session(store, &view, &none, Patience::Stop);
     let recorder = Recorder::new(context.settings.probe_consecutive);

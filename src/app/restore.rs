@@ -57,7 +57,7 @@ impl RestoreRequest {
     ///
     /// # Errors
     /// If the time is not valid, or is missing where it is needed.
-    pub fn of(component: &str, point: &Point, drill: Option<Drill>) -> Result<Self, AppError> {
+    pub fn new(component: &str, point: &Point, drill: Option<Drill>) -> Result<Self, AppError> {
         let when = when(point, drill.is_some())?;
         Ok(Self { component: ComponentName::new(component), when, timeline: point.timeline })
     }
@@ -167,7 +167,7 @@ fn settled(
 
 /// A number that is derived from a run's name.
 fn drawn(run: &RunId) -> u64 {
-    let digest = Digest::of(run.as_str().as_bytes());
+    let digest = Digest::of_bytes(run.as_str().as_bytes());
     digest.as_str().get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or_default()
 }
 

@@ -41,7 +41,7 @@ pub fn history(store: &SqliteJournal, plan: &PlanName) -> Result<History, AppErr
             break;
         }
     }
-    Ok(History::of(&recent))
+    Ok(History::from_runs(&recent))
 }
 
 fn is_of(first: &Record, plan: &PlanName) -> bool {

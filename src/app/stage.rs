@@ -74,7 +74,11 @@ impl Stage {
     ///
     /// # Errors
     /// If the operating system provides no timers.
-    pub fn of(context: &Context, plan: &Plan, to: Option<&SiteName>) -> Result<Self, AppError> {
+    pub fn live_or_rehearsal(
+        context: &Context,
+        plan: &Plan,
+        to: Option<&SiteName>,
+    ) -> Result<Self, AppError> {
         match context.scenario()? {
             Some(scenario) => {
                 Ok(Self::rehearsal(plan, &scenario, context.seed(), (SANDBOX_BEGAN, None), context.pace()))

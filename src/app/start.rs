@@ -177,7 +177,7 @@ impl Starting<'_> {
                 let (seed, pace) = (self.context.seed(), self.context.pace());
                 Ok(Stage::rehearsal(plan, &scenario, seed, (began, None), pace))
             }
-            _ => Stage::of(self.context, plan, Some(&self.to(plan))),
+            _ => Stage::live_or_rehearsal(self.context, plan, Some(&self.to(plan))),
         }
     }
 
@@ -464,7 +464,7 @@ impl Starting<'_> {
         RunCreated {
             run,
             plan: plan.name.clone(),
-            runbook_digest: Digest::of(&bytes),
+            runbook_digest: Digest::of_bytes(&bytes),
             runbook: String::from_utf8_lossy(&bytes).into_owned(),
             plan_text: plan.text.clone(),
             inventory_digest: seen.digest(),
@@ -496,7 +496,7 @@ impl Starting<'_> {
         let mut terms = settings.terms(&self.context.authority(), stage.cloud().endpoints().await);
         let file = settings.sql.ca_path.as_ref().map(|file| files::read(file, Use::Certificates));
         if let Some(Ok(pem)) = file {
-            terms.settings.insert("sql.ca_file.sha256".to_owned(), Digest::of(&pem).to_string());
+            terms.settings.insert("sql.ca_file.sha256".to_owned(), Digest::of_bytes(&pem).to_string());
         }
         terms
     }

@@ -264,7 +264,7 @@ impl Uploader<'_> {
             }
         };
         let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let sha256 = Digest::of(&bytes);
+        let sha256 = Digest::of_bytes(&bytes);
         let until = now + self.keeping.retain;
         let least = sealed_at.min(now) + self.keeping.retain;
         let errands = join_all(to.iter().map(|sink| async {

@@ -43,7 +43,7 @@ pub fn main() -> u8 {
             return if e.use_stderr() { exit::USAGE } else { exit::DONE };
         }
     };
-    let printer = Printer::new(cli.global.output).at(Whereabouts::of(&cli.global).kept());
+    let printer = Printer::new(cli.global.output).at(Whereabouts::from_global(&cli.global).kept());
     crate::app::interrupt::last_lines_by(printer::last_line);
     let logged = log::begin(printer, cli.global.verbose, cli.global.log_format);
     let older = &cli.global.older;

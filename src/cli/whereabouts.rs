@@ -93,7 +93,7 @@ impl Whereabouts {
     }
 
     /// Those of this command line.
-    pub fn of(global: &Global) -> Self {
+    pub fn from_global(global: &Global) -> Self {
         let path = |path: &Path| quoted(&path.to_string_lossy());
         let store = |file: &Path| format!("--store {}", path(file));
         let mut folder = Vec::new();
@@ -285,7 +285,7 @@ mod tests {
         let (cli, matches) = parser::parse(typed.split(' ').map(Into::into)).unwrap();
         let mut global = cli.global;
         global.command = matches.subcommand_name().map(str::to_owned).into_iter().collect();
-        Whereabouts::of(&global).commands(said, false)
+        Whereabouts::from_global(&global).commands(said, false)
     }
 
     #[test]

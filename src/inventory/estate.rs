@@ -228,7 +228,7 @@ impl Estate {
 
     /// The digest of the observations, which a run stores to identify what it was planned from.
     pub fn digest(&self) -> Digest {
-        Digest::of(&serde_json::to_vec(self).unwrap_or_default())
+        Digest::of_bytes(&serde_json::to_vec(self).unwrap_or_default())
     }
 }
 

@@ -55,7 +55,7 @@ pub fn read<'r>(
                 let holds = |now| holds((operators.as_ref(), now), (&run, record.seq, &who), stored);
                 match holds(now) {
                     Ok(()) => {
-                        let adopted = Adopted { entry: Digest::of(&record.bytes), by: who.who.clone() };
+                        let adopted = Adopted { entry: Digest::of_bytes(&record.bytes), by: who.who.clone() };
                         found.adopted.insert(run.clone(), adopted);
                         found.waiting.remove(&run);
                         lapsed.remove(&run);

@@ -153,7 +153,7 @@ pub fn open(bytes: &[u8], believed: &BTreeSet<String>, unsigned: Unsigned) -> Re
         _ => return Err(Closed::Changed("it has a key without a signature, or the reverse".to_owned())),
     };
     let contents = serde_json::from_slice(&payload).map_err(|e| Closed::Unreadable(e.to_string()))?;
-    Ok(Opened { contents, digest: Digest::of(&payload), signed_by })
+    Ok(Opened { contents, digest: Digest::of_bytes(&payload), signed_by })
 }
 
 /// The payload, if this trusted key signed it.

@@ -74,7 +74,7 @@ impl SqliteJournal {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(path, flags).map_err(unreadable)?;
         schema::prepare(&reader, world).map_err(unreadable)?;
-        let place = StoreFiles::of(path, there).map_err(StoreError::Gone)?;
+        let place = StoreFiles::from_path(path, there).map_err(StoreError::Gone)?;
         let (jobs, inbox) = mpsc::channel();
         let guarded = Writer::new(writer, place.clone());
         let thread = std::thread::Builder::new()

@@ -433,7 +433,7 @@ impl Target {
             }
             Self::Answers { names } => {
                 let text = serde_json::to_vec(names).unwrap_or_default();
-                format!("answers/{}", &Digest::of(&text).as_str()[..16])
+                format!("answers/{}", &Digest::of_bytes(&text).as_str()[..16])
             }
             Self::Granted { place, .. } => format!("granted/{}", place.name),
             Self::Quotas { place } => format!("quotas/{}", place.name),

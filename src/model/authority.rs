@@ -38,7 +38,7 @@ impl Authority {
     ///
     /// # Errors
     /// Each invalid key, and each key that two people have.
-    pub fn of(
+    pub fn new(
         mut operators: BTreeMap<String, Operator>,
         includes: &BTreeMap<String, BTreeSet<String>>,
     ) -> Result<Self, Vec<Fault>> {
@@ -83,7 +83,7 @@ impl Authority {
 
     /// Digest of names, keys and roles.
     pub fn digest(&self) -> Digest {
-        Digest::of(&serde_json::to_vec(self).unwrap_or_default())
+        Digest::of_bytes(&serde_json::to_vec(self).unwrap_or_default())
     }
 
     /// Whether there are no operators. Identities are then only claimed.

@@ -119,7 +119,7 @@ pub struct Digest(String);
 
 impl Digest {
     /// The digest of `bytes`.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn of_bytes(bytes: &[u8]) -> Self {
         Self::from_raw(&Sha256::digest(bytes))
     }
 

@@ -56,7 +56,7 @@ impl Scrubber {
         }
         let mut found: BTreeMap<usize, BTreeSet<(u128, Spaced)>> = BTreeMap::new();
         let body = body(secret);
-        if Normal::of(body.as_bytes()).bytes.len() < SHORTEST {
+        if Normal::from_text(body.as_bytes()).bytes.len() < SHORTEST {
             self.plain.push(secret.to_owned());
         }
         let spaced = if body.contains(char::is_whitespace) { Spaced::Yes } else { Spaced::No };
@@ -67,7 +67,7 @@ impl Scrubber {
             self.plain.push(secret.to_owned());
         }
         for part in own.unwrap_or_else(|| vec![body.as_str()]) {
-            let normal = Normal::of(part.as_bytes()).bytes;
+            let normal = Normal::from_text(part.as_bytes()).bytes;
             if !is_address || wordless(&normal) {
                 whole(&normal, spaced, &mut found);
             }
@@ -76,7 +76,7 @@ impl Scrubber {
             windows(&normal, LONG, &takes, &mut found);
         }
         for encoded in [secret, body.as_str()].into_iter().flat_map(base64s) {
-            let encoded = Normal::of(encoded.as_bytes()).bytes;
+            let encoded = Normal::from_text(encoded.as_bytes()).bytes;
             whole(&encoded, Spaced::No, &mut found);
             windows(&encoded, PART, &wordless, &mut found);
             windows(&encoded, LONG, &|_| true, &mut found);
@@ -121,7 +121,7 @@ impl Scrubber {
 
     /// The positions of secrets, in order and without overlaps.
     fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
-        let normal = Normal::of(text);
+        let normal = Normal::from_text(text);
         let mut covered: Vec<Range<usize>> = Vec::new();
         let mut last: u128 = 0;
         for (i, byte) in normal.bytes.iter().enumerate() {
@@ -249,7 +249,7 @@ struct Normal {
 }
 
 impl Normal {
-    fn of(text: &[u8]) -> Self {
+    fn from_text(text: &[u8]) -> Self {
         let end = u32::try_from(text.len()).unwrap_or(u32::MAX);
         let spans = (0..end).map(|i| (i, i + 1)).collect();
         let mut normal = Self { bytes: text[..end as usize].to_vec(), spans };

@@ -45,7 +45,7 @@ const SHOWN: usize = 200;
 impl Terms {
     /// The digest of the canonical JSON with sorted keys.
     pub fn digest(&self) -> Digest {
-        Digest::of(&serde_json::to_vec(self).unwrap_or_default())
+        Digest::of_bytes(&serde_json::to_vec(self).unwrap_or_default())
     }
 
     /// As lines: names from `drctl.yaml` with their values.

@@ -87,7 +87,7 @@ fn dedup(thread: &str) -> String {
     if thread.len() <= 200 {
         format!("drctl/{thread}")
     } else {
-        format!("drctl/{}", Digest::of(thread.as_bytes()))
+        format!("drctl/{}", Digest::of_bytes(thread.as_bytes()))
     }
 }
 

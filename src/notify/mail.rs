@@ -27,7 +27,7 @@ pub async fn send(server: &Mail, message: Message<'_>, reveal: Reveal<'_>) -> Re
 fn letter(server: &Mail, Message { notice, .. }: Message<'_>) -> Result<InboxEntry, Failure> {
     let bad = |what: &str| Failure::never(format!("`{what}` is not a mail address"));
     let mailbox = |text: &String| text.parse::<Mailbox>().map_err(|_| bad(text));
-    let of = |text: &str| format!("<{}@drctl>", &Digest::of(text.as_bytes()).as_str()[..32]);
+    let of = |text: &str| format!("<{}@drctl>", &Digest::of_bytes(text.as_bytes()).as_str()[..32]);
     // Mail programs show messages of one thread as a conversation.
     let thread = of(notice.run.as_ref().map_or(notice.thread.as_str(), |run| run.as_str()));
     let mut letter = InboxEntry::builder()

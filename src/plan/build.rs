@@ -36,7 +36,7 @@ pub fn plan(
     Some(Plan {
         file: file.to_owned(),
         text: text.to_owned(),
-        digest: Digest::of(bytes),
+        digest: Digest::of_bytes(bytes),
         name,
         owner: tree.get("owner").and_then(Node::text).map(str::to_owned),
         tier,

@@ -41,7 +41,7 @@ pub struct Written {
 
 impl Written {
     /// Parses as much as possible.
-    pub fn of(file: &str, bytes: &[u8]) -> Self {
+    pub fn parse(file: &str, bytes: &[u8]) -> Self {
         let nothing = Node { span: Span::default(), value: Value::Null };
         Self { file: file.to_owned(), tree: document::parse(file, bytes).unwrap_or(nothing) }
     }

@@ -36,7 +36,7 @@ pub struct RecordedSchedules {
 
 impl RecordedSchedules {
     /// Reads ledger entries about schedules and drills, in their order.
-    pub fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
+    pub fn from_entries(entries: impl IntoIterator<Item = Entry>) -> Self {
         let mut known = Self::default();
         for entry in entries {
             match entry {

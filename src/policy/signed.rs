@@ -217,7 +217,7 @@ fn said<'e>(created: &'e RunCreated, what: &'e EventKind) -> Option<(&'e Person,
         // Nobody needs a signature to continue a run.
         EventKind::Resumed { who } if who.signature.is_none() && who.statement.is_none() => None,
         EventKind::Resumed { who } => {
-            let said = Statement::of(who).and_then(|s| s.signal);
+            let said = Statement::of_person(who).and_then(|s| s.signal);
             let goes_on = |signal: &Signal| {
                 matches!(signal, Signal::Approve { .. } | Signal::Override { .. } | Signal::Done { .. })
             };
@@ -225,7 +225,7 @@ fn said<'e>(created: &'e RunCreated, what: &'e EventKind) -> Option<(&'e Person,
         }
         EventKind::ClaimedDone { step, who } => Some((who, Some(Signal::Done { step: step.clone() }))),
         EventKind::DebtSettled { component: _, why, who: Some(who) } => {
-            let step = Statement::of(who).and_then(|s| match s.signal {
+            let step = Statement::of_person(who).and_then(|s| match s.signal {
                 Some(Signal::Skip { step, .. }) => Some(step),
                 _ => None,
             });

@@ -312,7 +312,7 @@ impl Runbook {
 
     /// The digest that approvals bind to.
     pub fn digest(&self) -> Digest {
-        Digest::of(&self.bytes())
+        Digest::of_bytes(&self.bytes())
     }
 
     /// The place of the recovery site in the steps.

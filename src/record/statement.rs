@@ -49,7 +49,7 @@ impl Statement {
     pub const VERSION: u32 = 1;
 
     /// The signed statement of a person, if there is a readable one.
-    pub fn of(person: &Person) -> Option<Self> {
+    pub fn of_person(person: &Person) -> Option<Self> {
         person.statement.as_deref().and_then(|text| serde_json::from_str(text).ok())
     }
 

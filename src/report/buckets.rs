@@ -28,7 +28,7 @@ pub struct BucketReport {
 }
 
 /// The pairs of buckets that a run observed, if it moved anything. `kept_out`: whether every fence is proven.
-pub fn of(state: &RunState, kept_out: bool) -> BTreeMap<ComponentName, BucketReport> {
+pub fn of_run(state: &RunState, kept_out: bool) -> BTreeMap<ComponentName, BucketReport> {
     let mut all: BTreeMap<ComponentName, BucketReport> = BTreeMap::new();
     let moves = matches!(state.runbook.intent, Intent::Failover | Intent::Switchover | Intent::Failback);
     if !moves || state.runbook.drill == Some(Drill::Tabletop) {

@@ -71,7 +71,7 @@ pub fn compliance(books: Books<'_>, asked: &ReportRequest) -> Compliance {
         runs: lines,
         findings,
         obligations,
-        controls: controls::of(asked.profile),
+        controls: controls::for_profile(asked.profile),
         ledger: books.ledger.clone(),
         prepared_by: asked.prepared_by.clone(),
         reviewed_by: asked.reviewed_by.clone(),

@@ -47,7 +47,7 @@ pub struct Sources<'a> {
 }
 
 /// All of them.
-pub fn of(state: &RunState, from: Sources<'_>) -> Vec<Decision> {
+pub fn of_run(state: &RunState, from: Sources<'_>) -> Vec<Decision> {
     let one = |at: Timestamp, what: &str, text: String| Decision { at, what: what.to_owned(), text };
     let said = from.said.iter().map(|said| one(said.at, STATEMENT, said.told()));
     let waived = from.waivers.iter().map(|waiver| {

@@ -97,7 +97,7 @@ pub fn of_run(state: &RunState, told: &BTreeMap<RunId, Vec<Timestamp>>, now: Tim
         let owed = Duty::ALL.into_iter().filter_map(from);
         all.extend(owed.map(|(duty, from)| of_duty(state, (duty, duties), from, now)));
     }
-    all.extend(overrides::of(state, now).iter().filter_map(|over| approval(state, over)));
+    all.extend(overrides::of_run(state, now).iter().filter_map(|over| approval(state, over)));
     all
 }
 

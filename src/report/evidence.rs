@@ -133,7 +133,7 @@ fn about(state: &RunState, report: &RunReport, sealing: Sealing) -> About {
         tool: sealing.tool,
         run_id: created.run.clone(),
         plan: report.plan.clone(),
-        plan_digest: Digest::of(created.plan_text.as_bytes()),
+        plan_digest: Digest::of_bytes(created.plan_text.as_bytes()),
         runbook_digest: created.runbook_digest.clone(),
         intent: report.intent.clone(),
         drill: report.drill.map(|drill| drill.id().to_owned()),

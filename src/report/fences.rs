@@ -24,7 +24,7 @@ pub struct Fence {
 }
 
 /// The fences of a run.
-pub(super) fn of(state: &RunState) -> Fence {
+pub(super) fn of_run(state: &RunState) -> Fence {
     let mut components = BTreeMap::new();
     let mut word = "none";
     for (component, (text, lifted)) in taken_back(state) {

@@ -48,7 +48,7 @@ enum Class {
 }
 
 impl Class {
-    const fn of(intent: Intent) -> Self {
+    const fn from_intent(intent: Intent) -> Self {
         match intent {
             Intent::Failover => Self::Failover,
             Intent::Switchover | Intent::Failback => Self::Move,
@@ -130,7 +130,7 @@ pub struct Prediction {
 
 impl History {
     /// Computes the history of finished runs.
-    pub fn of<'r>(runs: impl IntoIterator<Item = &'r RunState>) -> Self {
+    pub fn from_runs<'r>(runs: impl IntoIterator<Item = &'r RunState>) -> Self {
         let mut history = Self::default();
         for state in runs.into_iter().filter(|state| state.finished()) {
             history.learn(state);
@@ -141,7 +141,7 @@ impl History {
     }
 
     fn learn(&mut self, state: &RunState) {
-        let class = Class::of(state.runbook.intent);
+        let class = Class::from_intent(state.runbook.intent);
         let mut did = false;
         for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
             let work = &at.work;
@@ -168,7 +168,7 @@ impl History {
 
     /// Durations of a step, in ascending order, if there are enough.
     fn step(&self, runbook: &Runbook, step: &Step) -> Option<&[Dur]> {
-        let own = self.steps.get(&(Class::of(runbook.intent), runbook.to.clone(), step.id.clone()));
+        let own = self.steps.get(&(Class::from_intent(runbook.intent), runbook.to.clone(), step.id.clone()));
         own.map(Vec::as_slice).filter(|took| took.len() >= ENOUGH)
     }
 
@@ -178,7 +178,7 @@ impl History {
         if matches!(step.action, Action::Gate(_) | Action::Wait { .. } | Action::Op(Operation::Run(_))) {
             return None;
         }
-        let all = self.kinds.get(&(Class::of(runbook.intent), kind(step)));
+        let all = self.kinds.get(&(Class::from_intent(runbook.intent), kind(step)));
         all.map(Vec::as_slice).filter(|took| took.len() >= ENOUGH && self.step(runbook, step).is_none())
     }
 
@@ -226,7 +226,7 @@ impl History {
             users_p50_ms: of_users(0.5),
             users_p95_ms: of_users(0.95),
             within_rto: runbook.intent.has_rto().then(|| ratio(within, took.len())),
-            runs: self.runs.get(&Class::of(runbook.intent)).copied().unwrap_or_default(),
+            runs: self.runs.get(&Class::from_intent(runbook.intent)).copied().unwrap_or_default(),
             steps: critical.len(),
             known: of_path().filter(|step| self.step(runbook, step).is_some()).count(),
             alike: of_path().filter(|step| self.alike(runbook, step).is_some()).count(),

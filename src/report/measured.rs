@@ -56,7 +56,7 @@ pub struct Accepted {
 
 impl Accepted {
     /// Compares an accepted loss with a figure.
-    pub fn of(accepted_s: f64, achieved_s: Option<f64>, basis: Basis) -> Self {
+    pub fn new(accepted_s: f64, achieved_s: Option<f64>, basis: Basis) -> Self {
         let what = match basis {
             Basis::UpperBound => "the bound is",
             Basis::LowerBound => "the loss is at least",
@@ -263,7 +263,7 @@ pub(super) fn rpo_of(
         Measured::new(figure, state.runbook.objectives_of(component).rpo_ms).at_least(least).unless(unproven);
     let own = state.runbook.component_objectives.contains_key(component);
     let accepted = accepted_of(state, component);
-    let accepted = accepted.map(|most| Accepted::of(most.as_secs_f64(), rpo.achieved_s, rpo.basis));
+    let accepted = accepted.map(|most| Accepted::new(most.as_secs_f64(), rpo.achieved_s, rpo.basis));
     Measured { component: own.then(|| component.clone()), accepted, ..rpo }.replacing(earlier)
 }
 
@@ -325,7 +325,7 @@ mod tests {
         {
             assert_eq!(shown(125.228, basis), text, "{basis:?}");
         }
-        let lost = Accepted::of(60.0, Some(125.228), Basis::LowerBound);
+        let lost = Accepted::new(60.0, Some(125.228), Basis::LowerBound);
         assert_eq!(lost.text, "accepted: 1m; the loss is at least 2m 5s: beyond what was accepted");
     }
 }

@@ -105,7 +105,7 @@ pub const WITHOUT_RUN: [(&str, &str, &str); 4] = [
 ];
 
 /// The outcome of a run.
-pub fn of(state: &RunState) -> Word {
+pub fn of_run(state: &RunState) -> Word {
     match (&state.mode, &state.halted) {
         (Mode::Finished(Outcome::Recovered), _) if state.runbook.intent == Intent::Drill => Word::Passed,
         (Mode::Finished(Outcome::Recovered), _) => Word::Recovered,

@@ -52,7 +52,7 @@ pub struct Refused {
 }
 
 /// The overrides of a run, at `now`.
-pub fn of(state: &RunState, now: Timestamp) -> Vec<Override> {
+pub fn of_run(state: &RunState, now: Timestamp) -> Vec<Override> {
     let steps = state.steps.iter().enumerate();
     let overridden = steps.filter_map(|(i, step)| Some((i, step.overridden.as_ref()?)));
     overridden.map(|(i, over)| one(state, i, over, now)).collect()

@@ -25,7 +25,7 @@ pub struct Protection {
 }
 
 /// A store that was promoted is protected once a standby follows the new primary.
-pub fn of(state: &RunState) -> Protection {
+pub fn of_run(state: &RunState) -> Protection {
     let follows = |c: &ComponentName| state.rejoined(c);
     let moved: Vec<_> = state.promoted_at.keys().collect();
     let rebuilt = state.runbook.stores.iter().any(follows);

@@ -55,7 +55,7 @@ pub fn deciding(state: &RunState) -> Vec<Said> {
 }
 
 /// All of them. Waivers, overrides and steps that people skipped or did are listed with what became of them.
-pub fn of(state: &RunState) -> Vec<Said> {
+pub fn of_run(state: &RunState) -> Vec<Said> {
     let pauses = |n: usize| state.attention.pauses.iter().filter(move |pause| pause.follows == n).map(paused);
     let mut all = Vec::new();
     for (n, event) in state.people.iter().enumerate() {

@@ -39,7 +39,7 @@ pub fn all(runs: &[(&RunCreated, Timestamp)]) -> Vec<RunSeverity> {
     let mut declared: BTreeMap<&RunId, Severity> = BTreeMap::new();
     let mut all = Vec::new();
     for (created, at) in runs {
-        let Some(purpose) = Purpose::of(created) else { continue };
+        let Some(purpose) = Purpose::from_created(created) else { continue };
         let mut decided = decided(created, *at, purpose);
         let mut lowered = decided.is_lowered();
         let before = created.continues.as_ref().and_then(|run| declared.get(run));

@@ -37,7 +37,7 @@ pub struct ByPeople {
 }
 
 /// These steps of a run, in the order of the runbook.
-pub fn of(state: &RunState) -> Vec<ByPeople> {
+pub fn of_run(state: &RunState) -> Vec<ByPeople> {
     let told = |i: usize, by: &Steered| {
         let (step, at) = (&state.step(i).id, &state.steps[i]);
         let what = match by.way {

@@ -67,7 +67,7 @@ pub struct UndoReport {
 }
 
 /// All steps, in the order of the runbook.
-pub(super) fn of(state: &RunState) -> Vec<StepReport> {
+pub(super) fn of_run(state: &RunState) -> Vec<StepReport> {
     let report = |i: usize| {
         let (step, at) = (state.step(i), &state.steps[i]);
         let word = match (&at.work.status, at.undo.as_ref().map(|undo| &undo.status)) {

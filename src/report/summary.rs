@@ -199,7 +199,7 @@ pub struct ReportError {
 pub fn report(state: &RunState, now: Timestamp) -> RunReport {
     let (runbook, attained) = (&state.runbook, attainment(state, now));
     let rto = measured::rto(state, &attained);
-    let (fence, protection) = (fences::of(state), protection::of(state));
+    let (fence, protection) = (fences::of_run(state), protection::of_run(state));
     let mut report = RunReport {
         schema_version: 1,
         run_id: state.created.run.clone(),
@@ -236,10 +236,10 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         warnings: onward::warnings(state, &fence, &protection),
         protection,
         waivers: waivers(state),
-        said: said::of(state),
+        said: said::of_run(state),
         approvals: approvals(state),
-        overrides: overrides::of(state, now),
-        by_people: steered::of(state),
+        overrides: overrides::of_run(state, now),
+        by_people: steered::of_run(state),
         decisions: Vec::new(),
         stops: duties::stops(state),
         duties: duties::of_people(state, now),
@@ -253,10 +253,10 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         started_at: state.created_at,
         ended_at: state.finished_at,
         runbook_digest: state.created.runbook_digest.to_string(),
-        steps: steps::of(state),
+        steps: steps::of_run(state),
         notes: notes(state),
         changed: changes(state),
-        buckets: super::buckets::of(state, fence.state == "proven"),
+        buckets: super::buckets::of_run(state, fence.state == "proven"),
         fence,
         restored: restored(state),
         error: error(state),
@@ -320,12 +320,12 @@ fn notes(state: &RunState) -> Vec<String> {
 
 fn decided(state: &RunState, report: &RunReport) -> Vec<decisions::Decision> {
     let RunReport { said, waivers, overrides, by_people, .. } = report;
-    decisions::of(state, decisions::Sources { said, waivers, overrides, by_people })
+    decisions::of_run(state, decisions::Sources { said, waivers, overrides, by_people })
 }
 
 /// The state of a run in one word.
 pub fn outcome(state: &RunState) -> &'static str {
-    outcomes::of(state).id()
+    outcomes::of_run(state).id()
 }
 
 fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, Store> {

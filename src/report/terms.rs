@@ -89,7 +89,7 @@ pub struct Held {
 
 impl Held {
     /// The objectives of a component.
-    pub fn of(&self, component: &ComponentName) -> Objectives {
+    pub fn of_component(&self, component: &ComponentName) -> Objectives {
         self.components.get(component).copied().unwrap_or(self.objectives)
     }
 

@@ -40,7 +40,7 @@ impl RunState {
     /// If it is not `run_created`, or its runbook cannot be read.
     pub fn begin(first: &Event) -> Result<Self, Illegal> {
         let EventKind::RunCreated(created) = &first.what else { return Err(Illegal::Beginning) };
-        if Digest::of(created.runbook.as_bytes()) != created.runbook_digest {
+        if Digest::of_bytes(created.runbook.as_bytes()) != created.runbook_digest {
             return Err(Illegal::Runbook("its digest differs: it changed after the approval".to_owned()));
         }
         if let Some(why) = terms::contradiction(created) {
@@ -127,10 +127,10 @@ impl RunState {
 
     /// What people said and did.
     fn note_people(&mut self, event: &Event) {
-        self.said.extend(person_of(&event.what).and_then(Statement::of).map(|s| s.nonce));
+        self.said.extend(person_of(&event.what).and_then(Statement::of_person).map(|s| s.nonce));
         if let EventKind::Resumed { who } = &event.what {
             // An answer that also continues the run counts with its own event.
-            let resumes = Statement::of(who).filter(|s| s.signal == Some(Signal::Resume));
+            let resumes = Statement::of_person(who).filter(|s| s.signal == Some(Signal::Resume));
             self.said.extend(resumes.map(|s| s.nonce));
         }
         if person_of(&event.what).is_some() || matches!(event.what, EventKind::Resumed { .. }) {

@@ -39,7 +39,7 @@ pub fn lacking(state: &RunState, position: usize, said: &[Person], now: Timestam
     let Action::Gate(Gate::Approval { by, override_by, .. }) = &state.step(position).action else {
         return Vec::new();
     };
-    let good = |who: &Person| Statement::of(who).is_none_or(|s| s.until > now);
+    let good = |who: &Person| Statement::of_person(who).is_none_or(|s| s.until > now);
     let said: Vec<&Person> = said.iter().filter(|who| good(who)).collect();
     let (over, rule) = match (&state.steps[position].overridden, override_by) {
         // The statement of the person who overrode it must still be valid.
@@ -184,7 +184,7 @@ pub fn unapproved(state: &RunState, what: &EventKind, at: Timestamp) -> Option<(
 }
 
 fn taken_before(state: &RunState, who: &Person) -> Option<String> {
-    let taken = Statement::of(who).is_some_and(|s| state.said.contains(&s.nonce));
+    let taken = Statement::of_person(who).is_some_and(|s| state.said.contains(&s.nonce));
     taken.then(|| "this statement was already used; each statement is valid once".to_owned())
 }
 
@@ -203,7 +203,7 @@ fn may_override(state: &RunState, position: usize, who: &Person, now: Timestamp)
         return Err("the request is closed".to_owned());
     }
     if let Some(over) = &of.overridden
-        && Statement::of(&over.who).is_none_or(|s| s.until > now)
+        && Statement::of_person(&over.who).is_none_or(|s| s.until > now)
     {
         return Err(format!("{} already overrode it at {}", over.who.who, over.at));
     }
@@ -458,7 +458,7 @@ pub(super) fn note(state: &mut RunState, position: usize, what: &EventKind, at: 
         && whole
     {
         // The clock of the signer may be ahead of the clock of the journal. The later time counts.
-        let signed = person_of(what).and_then(Statement::of).map(|s| s.at).filter(|_| live);
+        let signed = person_of(what).and_then(Statement::of_person).map(|s| s.at).filter(|_| live);
         over.ratified_at = Some(signed.map_or(at, |signed| signed.max(at)));
     }
 }

@@ -36,7 +36,7 @@ pub struct Replayed {
 }
 
 impl Replayed {
-    fn of(target: &DatabaseState, read_at: Timestamp) -> Self {
+    fn from_state(target: &DatabaseState, read_at: Timestamp) -> Self {
         let (here, there) = (target.last_commit, target.last_commit_there);
         // That clock may have been set ahead since the runbook was made.
         let ahead = target.clock.map(|clock| Dur(u64::try_from(clock.ahead_ms).unwrap_or_default()));
@@ -81,7 +81,7 @@ pub fn measure(
     // The target replicates from another server. Its lag behind that server says nothing about what it lacks of this one.
     let replayed = match state.waiver(Rule::OtherSource, Some(component)) {
         Some(_) => Replayed { here: None, there: None, clock_read: false, read_at: now },
-        None => Replayed::of(target, now),
+        None => Replayed::from_state(target, now),
     };
     let last = last_instant(state, component, now, replayed);
     let (figure, because, grows) = match nothing_missing(state, component, target) {

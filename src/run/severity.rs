@@ -22,7 +22,7 @@ pub struct Purpose {
 
 impl Purpose {
     /// The purpose of a run, by its first event; `None` if its runbook is not readable.
-    pub fn of(created: &RunCreated) -> Option<Self> {
+    pub fn from_created(created: &RunCreated) -> Option<Self> {
         serde_json::from_str(&created.runbook).ok()
     }
 

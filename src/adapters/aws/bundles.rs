@@ -115,7 +115,7 @@ impl Aws {
             }
         }
         let until = until.map(Timestamp::from_millis);
-        Ok(SinkContent::Held(StoredObject { sha256: Digest::of(&bytes), version, lock, until }))
+        Ok(SinkContent::Held(StoredObject { sha256: Digest::of_bytes(&bytes), version, lock, until }))
     }
 }
 

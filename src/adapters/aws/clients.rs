@@ -125,7 +125,7 @@ impl Clients {
     }
 
     /// The clients of a place.
-    pub async fn of(&self, place: &Place) -> Rc<Site> {
+    pub async fn for_place(&self, place: &Place) -> Rc<Site> {
         let cell = Rc::clone(self.sites.borrow_mut().entry(place.clone()).or_default());
         Rc::clone(cell.get_or_init(|| async { Rc::new(self.site(place).await) }).await)
     }

@@ -118,7 +118,7 @@ impl Failure {
     }
 
     /// Classifies an SDK error. `shown` is the time of this machine's clock, which signed the request.
-    pub fn of<E>(error: &SdkError<E, HttpResponse>, shown: Timestamp) -> Self
+    pub fn from_sdk<E>(error: &SdkError<E, HttpResponse>, shown: Timestamp) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
@@ -329,7 +329,7 @@ fn of_credentials(error: &(dyn Error + 'static), shown: Timestamp) -> Option<Fai
     let Some(sts) = cause::<SdkError<AssumeRoleError, HttpResponse>>(credentials) else {
         return Some(Failure::Unauthenticated(causes(credentials)));
     };
-    Some(match Failure::of(sts, shown) {
+    Some(match Failure::from_sdk(sts, shown) {
         failure @ (Failure::Unauthenticated(_) | Failure::Clock(_)) => failure,
         failure if failure.is_final() => Failure::Unauthenticated(format!("STS: {failure}")),
         other => Failure::NotSent(format!("STS: {other}")),

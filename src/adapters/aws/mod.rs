@@ -93,7 +93,7 @@ impl Aws {
     }
 
     async fn site(&self, place: &Place) -> Rc<Site> {
-        self.clients.of(place).await
+        self.clients.for_place(place).await
     }
 
     /// Makes one call that changes something, through the throttle and without a retry.
@@ -118,7 +118,7 @@ impl Aws {
                 Ok(answer)
             }
             Err(error) => {
-                let failure = Failure::of(&error, self.world.shown());
+                let failure = Failure::from_sdk(&error, self.world.shown());
                 let id = error.request_id();
                 span.in_scope(
                     || tracing::debug!(request = id.unwrap_or_default(), took_ms, why = %failure, "refused"),

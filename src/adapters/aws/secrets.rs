@@ -96,7 +96,7 @@ impl Aws {
         let site = self.site(&of.place).await;
         // The token is the same for the same change of the same version, so a repeated request creates no second version.
         let about = serde_json::to_vec(&(&read, &point.to)).unwrap_or_default();
-        let token = Digest::of(&about).as_str()[..64].to_owned();
+        let token = Digest::of_bytes(&about).as_str()[..64].to_owned();
         let call = site
             .secrets()
             .put_secret_value()

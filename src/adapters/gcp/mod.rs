@@ -197,7 +197,7 @@ impl Gcs {
             });
         let until = resource.retention.and_then(|kept| Timestamp::parse(&kept.retain_until_time).ok());
         Ok(SinkContent::Held(StoredObject {
-            sha256: Digest::of(&bytes),
+            sha256: Digest::of_bytes(&bytes),
             version: resource.generation,
             lock,
             until,

@@ -14,11 +14,11 @@ impl Postgres {
         self.act(async {
             let mut client = connect(&self.settings, endpoint, login).await?;
             let table = identifier(table);
-            let transaction = client.transaction().await.map_err(|e| Failure::of(&e))?;
-            transaction.batch_execute(&made(&table)).await.map_err(|e| Failure::of(&e))?;
+            let transaction = client.transaction().await.map_err(|e| Failure::from_error(&e))?;
+            transaction.batch_execute(&made(&table)).await.map_err(|e| Failure::from_error(&e))?;
             let text = format!("INSERT INTO {table} (key) VALUES ($1) ON CONFLICT (key) DO NOTHING");
-            transaction.execute(&text, &[&key]).await.map_err(|e| Failure::of(&e))?;
-            transaction.commit().await.map_err(|e| Failure::of(&e))
+            transaction.execute(&text, &[&key]).await.map_err(|e| Failure::from_error(&e))?;
+            transaction.commit().await.map_err(|e| Failure::from_error(&e))
         })
         .await
     }
@@ -55,12 +55,13 @@ impl Postgres {
         let table = identifier(table);
         // An existing table may have other columns, as long as it accepts a row with only a key.
         let text = "SELECT coalesce(has_table_privilege($1::name, to_regclass($2), 'INSERT'), false)";
-        let may: bool = client.query_one(text, &[&who, &table]).await.map_err(|e| Failure::of(&e))?.get(0);
+        let may: bool =
+            client.query_one(text, &[&who, &table]).await.map_err(|e| Failure::from_error(&e))?.get(0);
         if may {
             return Ok(());
         }
         let text = format!("{}; GRANT INSERT ON {table} TO {}", made(&table), fence::identifier_whole(who));
-        client.batch_execute(&text).await.map_err(|e| Failure::of(&e))
+        client.batch_execute(&text).await.map_err(|e| Failure::from_error(&e))
     }
 
     /// Uses one simple query, because a pooler may support neither options nor prepared statements.
@@ -71,7 +72,7 @@ impl Postgres {
         let text = format!(
             "BEGIN; SET LOCAL statement_timeout = {STATEMENT_MS}; SET LOCAL standard_conforming_strings = on; INSERT INTO {table} (key) VALUES ('{key}') ON CONFLICT DO NOTHING; COMMIT"
         );
-        client.batch_execute(&text).await.map_err(|e| Failure::of(&e))
+        client.batch_execute(&text).await.map_err(|e| Failure::from_error(&e))
     }
 
     /// Reads a canary row back, over a new connection.
@@ -87,7 +88,7 @@ impl Postgres {
                 Ok(row) => Ok(row.get::<_, i64>(0) >= 1),
                 // 42P01: the table does not exist, so the row does not either.
                 Err(e) if e.code().is_some_and(|c| c.code() == "42P01") => Ok(false),
-                Err(e) => Err(Failure::of(&e)),
+                Err(e) => Err(Failure::from_error(&e)),
             }
         };
         match self.within(work).await {

@@ -158,7 +158,7 @@ pub(super) fn named(writers: &[Writer]) -> String {
 pub fn may_write(answer: &str, db: &DatabaseRef) -> Result<Vec<String>, serde_json::Error> {
     let census: Census = serde_json::from_str(answer)?;
     Ok(census
-        .writers(KnownClients::of(db, FenceMethod::Sql))
+        .writers(KnownClients::for_database(db, FenceMethod::Sql))
         .iter()
         .map(|writer| writer.words().to_owned())
         .collect())
@@ -191,7 +191,7 @@ pub(super) struct KnownClients<'a> {
 
 impl<'a> KnownClients<'a> {
     /// Includes the provider's own roles on a managed service.
-    pub(super) fn of(db: &'a DatabaseRef, method: FenceMethod) -> Self {
+    pub(super) fn for_database(db: &'a DatabaseRef, method: FenceMethod) -> Self {
         let provider: &[&str] = if db.engine == Engine::Postgres { &[] } else { &PROVIDER };
         let shuts = match method {
             FenceMethod::Sql => Shuts::Logins,

@@ -153,7 +153,7 @@ impl Postgres {
 struct Note<'a>(&'a str);
 
 impl<'a> Note<'a> {
-    fn of(census: &'a Census) -> Self {
+    fn from_census(census: &'a Census) -> Self {
         Self(census.note.as_deref().unwrap_or_default())
     }
 
@@ -179,13 +179,13 @@ fn noted(prefix: &str, numbers: impl Iterator<Item = i64>) -> String {
 
 /// Subscriptions that the fence disabled and that still exist.
 fn disabled(census: &Census) -> impl Iterator<Item = &Subscription> {
-    let noted = Note::of(census).with(SUBSCRIPTION);
+    let noted = Note::from_census(census).with(SUBSCRIPTION);
     census.subscriptions.iter().filter(move |s| noted.contains(&s.oid))
 }
 
 /// Databases that the fence closed, that still exist, and that nobody has opened since.
 fn shut(census: &Census) -> impl Iterator<Item = &Database> {
-    let noted = Note::of(census).with(DATABASE);
+    let noted = Note::from_census(census).with(DATABASE);
     census.databases.iter().filter(move |d| noted.contains(&d.oid) && !d.open)
 }
 
@@ -193,7 +193,7 @@ fn shut(census: &Census) -> impl Iterator<Item = &Database> {
 pub(super) fn begun(census: &Census, method: FenceMethod) -> bool {
     match method {
         FenceMethod::Sql => !census.fenced.is_empty() || disabled(census).next().is_some(),
-        FenceMethod::PgHba => !Note::of(census).with(RULES).is_empty(),
+        FenceMethod::PgHba => !Note::from_census(census).with(RULES).is_empty(),
         _ => shut(census).next().is_some(),
     }
 }
@@ -215,7 +215,7 @@ fn unproven(census: &Census, known: KnownClients<'_>, method: FenceMethod) -> Op
     // A second call would end these writers.
     let passing = writers.iter().any(|w| matches!(w, Writer::Passing(_)));
     let stage = if passing { FenceStage::Partial } else { FenceStage::Ineffective };
-    let word = Note::of(census).word().map(str::to_owned);
+    let word = Note::from_census(census).word().map(str::to_owned);
     let left = || format!("not proven: something may still write: {}", named(&writers));
     (!writers.is_empty()).then(|| FenceState { stage, word, ..open_state(&left()) })
 }
@@ -227,7 +227,7 @@ pub(super) async fn look(
     db: &DatabaseRef,
     method: FenceMethod,
 ) -> Result<(FenceState, Option<CommitAge>), Failure> {
-    let known = KnownClients::of(db, method);
+    let known = KnownClients::for_database(db, method);
     let mut before = census::take(client).await?;
     if let Some(left) = unproven(&before, known, method) {
         return Ok((left, None));
@@ -239,7 +239,7 @@ pub(super) async fn look(
         let pause = format!("SELECT pg_sleep({INTERVAL_S})");
         let (pause, (census, end)) =
             join(client.simple_query(&pause), join(census::take(client), server::end_of_log(client))).await;
-        pause.map_err(|e| Failure::of(&e))?;
+        pause.map_err(|e| Failure::from_error(&e))?;
         waited += INTERVAL_S;
         let after = census?;
         if let Some(left) = unproven(&after, known, method) {
@@ -287,7 +287,7 @@ fn proven(
         "{}, and two checks {INTERVAL_S} s apart found nothing that can write",
         taken(census, method)
     );
-    let word = Note::of(census).word().map(str::to_owned);
+    let word = Note::from_census(census).word().map(str::to_owned);
     let held = FenceState { proven: true, stage: FenceStage::Proven, word, ..open_state(&proof) };
     if ended != 0 {
         let unexplained = format!(
@@ -303,7 +303,7 @@ fn proven(
 /// ID since may have committed until its session was ended, even before the fence did, so drctl asks for the commit time of each
 /// (PostgreSQL documentation, «Committed Transaction Information Functions»).
 async fn last_commit(client: &Client, census: &Census) -> Result<Option<CommitAge>, Failure> {
-    let (numbers, ended) = (Note::of(census).numbers(), census.ended & NUMBERS);
+    let (numbers, ended) = (Note::from_census(census).numbers(), census.ended & NUMBERS);
     let &[next, commit, own] = numbers.as_slice() else { return Ok(None) };
     if census.last.is_none() || !(next..next + MOST_SINCE).contains(&ended) {
         return Ok(None);
@@ -312,10 +312,10 @@ async fn last_commit(client: &Client, census: &Census) -> Result<Option<CommitAg
         "SELECT max((extract(epoch FROM pg_xact_commit_timestamp(n::text::xid)) * 1000)::bigint) \
          FROM generate_series({next}::bigint, {ended}::bigint - 1) n WHERE n <> {own}"
     );
-    let row = client.query_one(&text, &[]).await.map_err(|e| Failure::of(&e))?;
-    let since: Option<i64> = row.try_get(0).map_err(|e| Failure::of(&e))?;
+    let row = client.query_one(&text, &[]).await.map_err(|e| Failure::from_error(&e))?;
+    let since: Option<i64> = row.try_get(0).map_err(|e| Failure::from_error(&e))?;
     let last = since.map_or(commit, |since| since.max(commit));
-    Ok(CommitAge::of(Some(census.now - last), Some(last)))
+    Ok(CommitAge::from_ms(Some(census.now - last), Some(last)))
 }
 
 /// The next transaction ID and the time of the last commit, for the fence's transaction to record. While a transaction is open it
@@ -335,7 +335,7 @@ pub(super) async fn close(
     db: &DatabaseRef,
     method: FenceMethod,
 ) -> Result<Inside, Failure> {
-    let known = KnownClients::of(db, method);
+    let known = KnownClients::for_database(db, method);
     let census = census::take(client).await?;
     let mut inside = Inside::new();
     let refuse = |code: &str, why: &str| Err(Failure::Refused(code.to_owned(), why.to_owned()));
@@ -435,7 +435,7 @@ pub(super) async fn note(client: &Client) -> Result<(), Failure> {
 
 /// The entries of other fences.
 fn kept(census: &Census, prefixes: &[&str]) -> String {
-    let note = Note::of(census);
+    let note = Note::from_census(census);
     prefixes.iter().map(|prefix| noted(prefix, note.with(prefix).into_iter())).collect()
 }
 
@@ -446,7 +446,7 @@ fn writing_down(census: &Census, taken: &str, note: &str) -> String {
     let first = !others.iter().any(|m| begun(census, *m));
     let earlier = match first {
         true => numbers(census),
-        false => Note::of(census).numbers().iter().map(|n| format!(" {n}")).collect(),
+        false => Note::from_census(census).numbers().iter().map(|n| format!(" {n}")).collect(),
     };
     let own = match first && !earlier.is_empty() {
         true => "|| ' ' || (pg_current_xact_id()::text::bigint & 4294967295)",
@@ -464,7 +464,7 @@ async fn commit(client: &Client, text: &str) -> Result<(), Failure> {
         Ok(()) => Ok(()),
         Err(e) => {
             let _ = client.batch_execute("ROLLBACK").await;
-            Err(Failure::of(&e))
+            Err(Failure::from_error(&e))
         }
     }
 }
@@ -473,7 +473,7 @@ async fn commit(client: &Client, text: &str) -> Result<(), Failure> {
 async fn alter(way: &DatabaseAccess<'_>, subscription: &Subscription, how: &str) -> Result<(), Failure> {
     let client = way.to(&subscription.database).await?;
     let text = format!("ALTER SUBSCRIPTION {} {how}", identifier_whole(&subscription.name));
-    client.batch_execute(&text).await.map_err(|e| Failure::of(&e))
+    client.batch_execute(&text).await.map_err(|e| Failure::from_error(&e))
 }
 
 /// Lifts the fence: enables the subscriptions first, then returns the logins in one transaction; or opens the databases.
@@ -483,7 +483,7 @@ pub(super) async fn open(
     method: FenceMethod,
 ) -> Result<(), Failure> {
     let census = census::take(client).await?;
-    let word = Note::of(&census).word().unwrap_or_default();
+    let word = Note::from_census(&census).word().unwrap_or_default();
     let (mut text, given, others);
     match method {
         FenceMethod::Sql => {
@@ -510,7 +510,7 @@ pub(super) async fn open(
             (given, others) = (DATABASE, [SUBSCRIPTION, RULES]);
         }
     }
-    if !Note::of(&census).with(given).is_empty() {
+    if !Note::from_census(&census).with(given).is_empty() {
         text.push_str(&format!("COMMENT ON ROLE {MARK} IS '{word}{}';", kept(&census, &others)));
     }
     commit(client, &text).await

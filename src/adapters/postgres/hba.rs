@@ -81,7 +81,8 @@ fn micros(text: &str) -> Option<i64> {
 async fn rules(client: &Client) -> Result<Result<Read, String>, Failure> {
     if !json::<bool>(client, MAY).await? {
         let row = client.query_one("SELECT current_user::text, current_database()::text", &[]).await;
-        let (own, here): (String, String) = row.map(|r| (r.get(0), r.get(1))).map_err(|e| Failure::of(&e))?;
+        let (own, here): (String, String) =
+            row.map(|r| (r.get(0), r.get(1))).map_err(|e| Failure::from_error(&e))?;
         return Ok(Err(format!(
             "{own} cannot read the rules of pg_hba.conf (in database {here}: GRANT SELECT ON pg_hba_file_rules TO {own}; GRANT EXECUTE ON FUNCTION pg_hba_file_rules TO {own}; GRANT pg_read_all_settings TO {own})"
         )));
@@ -110,7 +111,7 @@ impl Postgres {
         way: &DatabaseAccess<'_>,
         db: &DatabaseRef,
     ) -> Result<(FenceState, Option<CommitAge>), Failure> {
-        let known = KnownClients::of(db, METHOD);
+        let known = KnownClients::for_database(db, METHOD);
         let census = census::take(client).await?;
         if census.replica {
             return fence::look(client, db, METHOD).await;
@@ -252,7 +253,7 @@ impl Postgres {
         endpoint: &str,
         (key, file): (&str, &str),
     ) -> Result<(), Failure> {
-        let known = KnownClients::of(db, METHOD);
+        let known = KnownClients::for_database(db, METHOD);
         fence::end(client, known).await?;
         let left = census::take(client).await?.to_end(known);
         if !left.is_empty() {
@@ -317,7 +318,7 @@ impl Postgres {
         endpoint: &str,
         asked: HbaRequest<'_>,
     ) -> Result<String, Failure> {
-        let host = host::of(db)?;
+        let host = host::of_database(db)?;
         let (_, port, _) = parts(endpoint)?;
         let checkpointer = checkpointer.map_or_else(String::new, |pid| pid.to_string());
         let port = port.to_string();

@@ -49,7 +49,7 @@ impl Trust {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn of(settings: &SqlSettings) -> Result<Self, Failure> {
+    pub fn from_settings(settings: &SqlSettings) -> Result<Self, Failure> {
         match (settings.tls, &settings.ca_path) {
             (SqlTls::Off, _) => Ok(Self::Nothing),
             (SqlTls::Verify, None) => Ok(Self::System),
@@ -218,12 +218,12 @@ pub(super) async fn start(host: &Host, key: &str, first: &str, job: &str) -> Res
 
 /// The state of a job.
 pub(super) async fn look(db: &DatabaseRef, key: &str) -> Result<Job, Failure> {
-    let host = of(db)?;
+    let host = of_database(db)?;
     Ok(read(&on(host, question(host, key)).await?))
 }
 
 /// The machine of a server.
-pub(super) fn of(db: &DatabaseRef) -> Result<&Host, Failure> {
+pub(super) fn of_database(db: &DatabaseRef) -> Result<&Host, Failure> {
     db.host.as_ref().ok_or_else(|| {
         Failure::Refused("NoHost".to_owned(), format!("the plan gives no `host` for {}", db.id))
     })

@@ -176,9 +176,9 @@ impl Postgres {
             Err(failure) => return host::refused(failure),
         };
         let started = async {
-            let trust = Trust::of(&self.settings)?;
+            let trust = Trust::from_settings(&self.settings)?;
             let source = JobServer { endpoint: source, login, trust: &trust, checkpointer };
-            let host = host::of(db)?;
+            let host = host::of_database(db)?;
             host::start(host, key, "", &rejoin::job(db, host, &source, reconcile, key)?).await
         };
         match self.within(started).await {
@@ -217,8 +217,8 @@ impl Postgres {
     /// The backups from which a time can be restored, as the host lists them.
     pub async fn backups(&self, of: &Restore, endpoint: &str, login: &Login) -> Observation {
         let asked = async {
-            let host = host::of(&of.db)?;
-            let trust = Trust::of(&self.settings)?;
+            let host = host::of_database(&of.db)?;
+            let trust = Trust::from_settings(&self.settings)?;
             let live = self.live(RestoreJob::CreateCopy, (endpoint, login), &trust).await?;
             let now = self.world.now();
             let key = Digest::of_fields(&[of.name.as_bytes(), now.to_string().as_bytes()]);
@@ -243,8 +243,8 @@ impl Postgres {
         key: &str,
     ) -> CallOutcome {
         let started = async {
-            let host = host::of(&of.db)?;
-            let trust = Trust::of(&self.settings)?;
+            let host = host::of_database(&of.db)?;
+            let trust = Trust::from_settings(&self.settings)?;
             let live = self.live(part, (endpoint, login), &trust).await?;
             let job = restore::job((part.word(), of), host, &live, (key, false))?;
             let first = if part == RestoreJob::Destroy { restore::end_of_others(of) } else { String::new() };

@@ -40,7 +40,7 @@ const LOOK: &str = "SELECT pg_is_in_recovery(), \
 /// The PID of a process whose parent is the server's postmaster.
 pub(super) async fn checkpointer(client: &Client) -> Result<Option<i32>, Failure> {
     let text = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'";
-    let row = client.query_opt(text, &[]).await.map_err(|e| Failure::of(&e))?;
+    let row = client.query_opt(text, &[]).await.map_err(|e| Failure::from_error(&e))?;
     Ok(row.map(|r| r.get(0)))
 }
 
@@ -50,8 +50,8 @@ const REPLAYED: &str = "SELECT (extract(epoch FROM clock_timestamp() - pg_last_x
 
 /// The last commit that a standby has replayed; none on a primary.
 pub(super) async fn last_replayed(client: &Client) -> Result<Option<CommitAge>, Failure> {
-    let row = client.query_opt(REPLAYED, &[]).await.map_err(|e| Failure::of(&e))?;
-    Ok(row.and_then(|r| CommitAge::of(r.get(0), r.get(1))))
+    let row = client.query_opt(REPLAYED, &[]).await.map_err(|e| Failure::from_error(&e))?;
+    Ok(row.and_then(|r| CommitAge::from_ms(r.get(0), r.get(1))))
 }
 
 /// The time of a server's clock. It takes a single round trip, whose duration bounds the error.
@@ -80,9 +80,9 @@ fn point(position: Option<String>, timeline: Option<i32>) -> Option<WalPoint> {
 pub(super) async fn look(
     client: &Client,
 ) -> Result<(DatabaseState, Option<CommitAge>, Option<Timestamp>), Failure> {
-    let row = client.query_one(LOOK, &[]).await.map_err(|e| Failure::of(&e))?;
+    let row = client.query_one(LOOK, &[]).await.map_err(|e| Failure::from_error(&e))?;
     let (replica, lineage): (bool, String) = (row.get(0), row.get(1));
-    let commit = CommitAge::of(row.get(2), row.get(3));
+    let commit = CommitAge::from_ms(row.get(2), row.get(3));
     let role = match replica {
         true => DatabaseRole::Replica { source: lineage.clone() },
         false => DatabaseRole::Writer,
@@ -114,7 +114,7 @@ const SETTINGS: &str = "SELECT current_setting('wal_log_hints') = 'on' OR curren
 
 /// Settings of a server that will cause problems in a recovery.
 async fn advice(client: &Client) -> Result<Vec<String>, Failure> {
-    let row = client.query_one(SETTINGS, &[]).await.map_err(|e| Failure::of(&e))?;
+    let row = client.query_one(SETTINGS, &[]).await.map_err(|e| Failure::from_error(&e))?;
     let hurts = [
         "wal_log_hints and data checksums are both off, so pg_rewind refuses the server. To make it a standby, drctl must copy all data",
         "max_slot_wal_keep_size is -1: while a standby is down, WAL fills the disk of this server",
@@ -127,7 +127,7 @@ async fn advice(client: &Client) -> Result<Vec<String>, Failure> {
 /// Ends the recovery. If a promotion is already in progress, the server does not start another.
 pub(super) async fn promote(client: &Client) -> Result<(), Failure> {
     let sent: bool =
-        client.query_one("SELECT pg_promote(false)", &[]).await.map_err(|e| Failure::of(&e))?.get(0);
+        client.query_one("SELECT pg_promote(false)", &[]).await.map_err(|e| Failure::from_error(&e))?.get(0);
     match sent {
         true => Ok(()),
         false => Err(Failure::Refused(

@@ -38,7 +38,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    pub(super) fn of(error: &tokio_postgres::Error) -> Self {
+    pub(super) fn from_error(error: &tokio_postgres::Error) -> Self {
         match error.as_db_error() {
             Some(db) => Self::Refused(sqlstate(db), excerpt(db.message())),
             None => Self::Unclear(error.to_string()),
@@ -90,7 +90,7 @@ pub(super) struct CommitAge {
 
 impl CommitAge {
     /// Both arguments are in milliseconds.
-    pub(super) fn of(age_ms: Option<i64>, there_ms: Option<i64>) -> Option<Self> {
+    pub(super) fn from_ms(age_ms: Option<i64>, there_ms: Option<i64>) -> Option<Self> {
         let age = Dur(u64::try_from(age_ms?.max(0)).ok()?);
         Some(Self { age, there: Timestamp::from_millis(there_ms?) })
     }
@@ -104,7 +104,7 @@ impl CommitAge {
 
 /// The only value of a query: JSON as text, in a single round trip.
 pub(super) async fn json<T: DeserializeOwned>(client: &Client, sql: &str) -> Result<T, Failure> {
-    let answer = client.simple_query(sql).await.map_err(|e| Failure::of(&e))?;
+    let answer = client.simple_query(sql).await.map_err(|e| Failure::from_error(&e))?;
     let text = answer.iter().find_map(|m| match m {
         SimpleQueryMessage::Row(row) => row.get(0),
         _ => None,

@@ -140,7 +140,7 @@ impl Postgres {
         connection_info: Option<(&str, &Login)>,
     ) -> Observation {
         let looked = async {
-            let host = host::of(db)?;
+            let host = host::of_database(db)?;
             let asked = self.asked(endpoint, connection_info).await?;
             let seen = read(&host::on(host, job(host, "look", Do::Look, asked)).await?);
             if seen.mark.is_empty() {
@@ -193,7 +193,7 @@ impl Postgres {
         (key, what): (&str, Do),
     ) -> CallOutcome {
         let work = async {
-            let host = host::of(db)?;
+            let host = host::of_database(db)?;
             let asked = self.asked(endpoint, connection_info).await?;
             match host::on(host, job(host, key, what, asked)).await {
                 // A job of an earlier process may have stopped the server after it answered.

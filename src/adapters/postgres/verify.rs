@@ -56,7 +56,7 @@ impl ServerAccess {
         let mut login = self.login.clone();
         login.dbname = database.map(str::to_owned).or(login.dbname);
         let client = connect(&self.settings, &self.endpoint, &login).await?;
-        client.batch_execute(READER).await.map_err(|e| Failure::of(&e))?;
+        client.batch_execute(READER).await.map_err(|e| Failure::from_error(&e))?;
         Ok(client)
     }
 
@@ -133,14 +133,14 @@ where
     F: Future<Output = Result<T, tokio_postgres::Error>>,
 {
     let begun = client.build_transaction().read_only(true).start().await;
-    let transaction = begun.map_err(|e| Failure::of(&e))?;
-    work(transaction).await.map_err(|e| Failure::of(&e))
+    let transaction = begun.map_err(|e| Failure::from_error(&e))?;
+    work(transaction).await.map_err(|e| Failure::from_error(&e))
 }
 
 /// The one value of a query, as `psql` prints it.
 async fn value(client: &mut Client, sql: &str) -> Result<String, Failure> {
     // Preparing it rejects more than one statement, so nothing after a semicolon can end the transaction.
-    let prepared = client.prepare(sql).await.map_err(|e| Failure::of(&e))?;
+    let prepared = client.prepare(sql).await.map_err(|e| Failure::from_error(&e))?;
     let odd = |what: String| Failure::Refused("NotOneValue".to_owned(), what);
     if prepared.columns().len() != 1 {
         return Err(odd(format!("the query returned {} columns instead of one", prepared.columns().len())));
@@ -162,7 +162,7 @@ async fn value(client: &mut Client, sql: &str) -> Result<String, Failure> {
 async fn verify(of: &Restore, copy: &ServerAccess, said: &Said) -> Result<RestoreResults, Failure> {
     let mut found = RestoreResults::default();
     let mut client = copy.reader(None).await?;
-    let databases = client.query(DATABASES, &[]).await.map_err(|e| Failure::of(&e))?;
+    let databases = client.query(DATABASES, &[]).await.map_err(|e| Failure::from_error(&e))?;
     for invariant in &of.invariants {
         now(said, format!("invariant {}", invariant.name));
         let inside = invariant.database.clone().unwrap_or_else(|| copy.database());
@@ -228,7 +228,11 @@ async fn holds(client: &mut Client, invariant: &Invariant) -> Checked {
 async fn at_least(client: &Client, got: &str, wanted: &str) -> Result<bool, Failure> {
     // In PostgreSQL, NaN is greater than every number.
     let compare = "SELECT $1::text::numeric >= $2::text::numeric AND $1::text::numeric <> 'NaN'";
-    client.query_one(compare, &[&got, &wanted]).await.map(|row| row.get(0)).map_err(|e| Failure::of(&e))
+    client
+        .query_one(compare, &[&got, &wanted])
+        .await
+        .map(|row| row.get(0))
+        .map_err(|e| Failure::from_error(&e))
 }
 
 async fn count(client: &mut Client, table: &str) -> Result<String, Failure> {
@@ -246,7 +250,7 @@ async fn foreign_keys(
     found: &mut RestoreResults,
     said: &Said,
 ) -> Result<(), Failure> {
-    let keys = client.query(foreign_keys_sql(), &[]).await.map_err(|e| Failure::of(&e))?;
+    let keys = client.query(foreign_keys_sql(), &[]).await.map_err(|e| Failure::from_error(&e))?;
     let (mut good, mut broken, mut unproven, mut hidden) = (0, 0, 0, 0);
     for (i, row) in keys.iter().enumerate() {
         now(said, format!("foreign keys of {database}: {i} of {}", keys.len()));
@@ -310,7 +314,7 @@ async fn indexes(
         found.checks.push(check(what, "unknown", "the extension is not installed".to_owned()));
         return Ok(());
     }
-    let all = client.query(AMCHECK, &[]).await.map_err(|e| Failure::of(&e))?;
+    let all = client.query(AMCHECK, &[]).await.map_err(|e| Failure::from_error(&e))?;
     for (i, row) in all.iter().enumerate() {
         now(said, format!("indexes of {database}: {i} of {}", all.len()));
         let (index, statement): (String, String) = (row.get(0), row.get(1));
@@ -346,7 +350,7 @@ async fn every_row(
     found: &mut RestoreResults,
     said: &Said,
 ) -> Result<(), Failure> {
-    let tables = client.query(TABLES, &[]).await.map_err(|e| Failure::of(&e))?;
+    let tables = client.query(TABLES, &[]).await.map_err(|e| Failure::from_error(&e))?;
     let (mut read, mut hidden, mut rows) = (0, 0, 0);
     let what = format!("every row of {database} read");
     for row in &tables {
@@ -384,7 +388,7 @@ async fn remarks(client: &Client, database: &str, found: &mut RestoreResults) ->
     let text = "SELECT (SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()), \
          (SELECT count(*) FROM pg_subscription WHERE subenabled AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())), \
          (SELECT count(*) FROM pg_extension WHERE extname = 'pg_cron'), (SELECT count(*) FROM pg_class WHERE relpersistence = 'u' AND relkind = 'r')";
-    let row = client.query_one(text, &[]).await.map_err(|e| Failure::of(&e))?;
+    let row = client.query_one(text, &[]).await.map_err(|e| Failure::from_error(&e))?;
     let (prepared, subscriptions, cron): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
     let unlogged: i64 = row.get(3);
     if unlogged > 0 {
@@ -424,7 +428,7 @@ async fn compare(
         return Ok(found);
     }
     let (mut there, mut here) = (live.reader(None).await?, copy.reader(None).await?);
-    there.batch_execute(ON_LIVE).await.map_err(|e| Failure::of(&e))?;
+    there.batch_execute(ON_LIVE).await.map_err(|e| Failure::from_error(&e))?;
     for table in &of.rows {
         now(said, format!("rows of {table}"));
         let words =

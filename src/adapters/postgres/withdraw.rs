@@ -44,8 +44,8 @@ impl Postgres {
             Err(failure) => return host::refused(failure),
         };
         let started = async {
-            let host = host::of(db)?;
-            let trust = Trust::of(&self.settings)?;
+            let host = host::of_database(db)?;
+            let trust = Trust::from_settings(&self.settings)?;
             host::start(host, key, "", &job(host, key, &trust, checkpointer)).await
         };
         if let Err(failure) = self.within(started).await {

@@ -65,7 +65,7 @@ impl Estate {
         };
         Self {
             needed: world.names.iter().map(|of| needed(&of.needs)).collect(),
-            guards: Guards::of(components.iter().map(|of| of.name.clone()).collect()),
+            guards: Guards::new(components.iter().map(|of| of.name.clone()).collect()),
             world,
             components,
             index,

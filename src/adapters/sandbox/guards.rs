@@ -14,7 +14,7 @@ pub(super) struct Guards {
 
 impl Guards {
     /// Every component has one, and nobody holds it.
-    pub(super) const fn of(components: BTreeSet<ComponentName>) -> Self {
+    pub(super) const fn new(components: BTreeSet<ComponentName>) -> Self {
         Self { components, held: BTreeMap::new() }
     }
 

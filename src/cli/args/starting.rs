@@ -232,7 +232,7 @@ pub enum IntentArg {
 
 impl IntentArg {
     /// As runs have it.
-    pub const fn of(self) -> Intent {
+    pub const fn intent(self) -> Intent {
         match self {
             Self::Failover => Intent::Failover,
             Self::Switchover => Intent::Switchover,

@@ -68,7 +68,7 @@ fn assess(
     plan: &Plan,
     (from, to): (&SiteName, &SiteName),
 ) -> Result<(ActiveSite, Vec<AssessmentLine>), AppError> {
-    let stage = Stage::of(context, plan, Some(to))?;
+    let stage = Stage::live_or_rehearsal(context, plan, Some(to))?;
     let (view, none) = (Silent, || 0);
     let session = stage.session(store, &view, &none, Patience::Stop);
     let consecutive = context.settings.probe_consecutive;

@@ -54,7 +54,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ComplianceArgs) -> Result<
     match &args.out {
         Some(path) => {
             write_new(path, &bytes, 0o600)?;
-            printer.note(&format!("wrote {} (SHA-256 {})", path.display(), Digest::of(&bytes)));
+            printer.note(&format!("wrote {} (SHA-256 {})", path.display(), Digest::of_bytes(&bytes)));
         }
         None if args.format == ComplianceFormat::Pdf => {
             return Err(AppError::usage_fix("a PDF cannot be printed to a terminal", "use --out report.pdf"));
@@ -247,7 +247,7 @@ fn bundles(context: &Context, store: &SqliteJournal) -> Result<(Bundles, Vec<(St
         let Some(manifest) = manifest else { continue };
         let (run, events) = (manifest.drctl.run_id, manifest.drctl.chain.entries);
         if newest.get(&run).is_none_or(|(known, ..)| *known < events) {
-            newest.insert(run, (events, name, Digest::of(&bytes).to_string()));
+            newest.insert(run, (events, name, Digest::of_bytes(&bytes).to_string()));
         }
     }
     let whole = newest.into_iter().map(|(run, (_, name, sha256))| (run, (name, sha256))).collect();

@@ -72,7 +72,7 @@ fn examine(
     (down, region): (&SiteName, &str),
     to: &SiteName,
 ) -> Result<Vec<Finding>, AppError> {
-    let stage = Stage::of(context, plan, Some(to))?;
+    let stage = Stage::live_or_rehearsal(context, plan, Some(to))?;
     let (view, none) = (Silent, || 0);
     let session = stage.session(store, &view, &none, Patience::Stop);
     let recorder = Recorder::new(context.settings.probe_consecutive);

@@ -27,7 +27,7 @@ pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, 
         Some(DutiesCommand::List { all }) => list(&context, printer, &store, *all),
         Some(DutiesCommand::Done { run, duty, reference, file }) => {
             let sha256 = match file {
-                Some(path) => Some(Digest::of(&files::read(path, Use::Document)?)),
+                Some(path) => Some(Digest::of_bytes(&files::read(path, Use::Document)?)),
                 None => None,
             };
             let name = || file.as_ref().map(|path| path.display().to_string());

@@ -109,7 +109,7 @@ struct BundleCopies {
 }
 
 impl BundleCopies {
-    fn of(context: &Context, file: &Path, sha256: Option<&Digest>) -> Self {
+    fn for_file(context: &Context, file: &Path, sha256: Option<&Digest>) -> Self {
         let mut kept = Self::default();
         let Some(keeping) = uploads::keeping(context) else { return kept };
         for sink in &keeping.sinks {
@@ -203,16 +203,19 @@ fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<R
         let row = match evidence::sealed(file, &keys) {
             Ok((_, verdict)) if not_known(store, file, &verdict)?.is_some() => {
                 let why = not_known(store, file, &verdict)?.unwrap_or_default();
-                Row { kept: BundleCopies::of(context, file, None), ..Row::not_known(file.clone(), &why) }
+                Row {
+                    kept: BundleCopies::for_file(context, file, None),
+                    ..Row::not_known(file.clone(), &why)
+                }
             }
             Ok((bytes, verdict)) => {
                 let outcome = verdict.manifest.map(|m| m.drctl.outcome).unwrap_or_default();
-                let sha256 = Digest::of(&bytes);
-                let kept = BundleCopies::of(context, file, Some(&sha256));
+                let sha256 = Digest::of_bytes(&bytes);
+                let kept = BundleCopies::for_file(context, file, Some(&sha256));
                 Row { file: file.clone(), sha256: Some(sha256), outcome, fault: None, kept }
             }
             Err(why) => {
-                let kept = BundleCopies::of(context, file, None);
+                let kept = BundleCopies::for_file(context, file, None);
                 Row { file: file.clone(), sha256: None, outcome: String::new(), fault: Some(why), kept }
             }
         };
@@ -336,7 +339,7 @@ fn export(context: &Context, printer: &Printer, run: &str, out: Option<&Path>) -
     };
     let out = out.unwrap_or(Path::new(&name));
     write_new(out, &bytes, 0o600)?;
-    let digest = Digest::of(&bytes);
+    let digest = Digest::of_bytes(&bytes);
     printer.note(&format!("wrote {}, {how} (SHA-256 {digest})", out.display()));
     if printer.format != Format::Human {
         printer.document(&json!({"schema_version": 1, "wrote": out, "sha256": digest}));
@@ -351,7 +354,7 @@ fn verify(printer: &Printer, file: &Path, keys: &[PublicKey]) -> Result<u8, AppE
         show(printer, file, &checked);
     } else {
         let mut document = document(&checked);
-        document["sha256"] = json!(Digest::of(&bytes));
+        document["sha256"] = json!(Digest::of_bytes(&bytes));
         printer.document(&document);
     }
     Ok(match word(&checked) {
@@ -471,7 +474,7 @@ fn figure(of: &Achieved) -> String {
     };
     let promised = promised(of.objective_s, of.component.as_ref().map(ComponentName::as_str));
     let verdict = of.verdict.map_or_else(String::new, |verdict| format!(": {}", verdict.words()));
-    let accepted = of.accepted_s.map(|most| Accepted::of(most, of.achieved_s, of.measured_how).text);
+    let accepted = of.accepted_s.map(|most| Accepted::new(most, of.achieved_s, of.measured_how).text);
     let accepted = accepted.map_or_else(String::new, |text| format!("; {text}"));
     let measured = of.resolution_s.filter(|_| of.measured_how == Basis::Measured);
     let within = measured.map_or_else(String::new, |s| format!(" ± {}", span(s)));

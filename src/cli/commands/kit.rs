@@ -46,7 +46,7 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, App
     write_private(to, &bytes)?;
     let (plans, seen, runs) = (contents.plans.len(), contents.observations.len(), contents.runs.len());
     let signed_by = key.as_ref().map(|key| key.public_key().fingerprint(HashAlg::Sha256).to_string());
-    let digest = Digest::of(&bytes);
+    let digest = Digest::of_bytes(&bytes);
     let how = signed_by.as_ref().map_or_else(
         || "UNSIGNED: to use it, a person must add --accept-unsigned-kit NAME:REASON".to_owned(),
         |key| format!("signed with {key}; on another machine, use --kit-key {key}"),

@@ -28,7 +28,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8,
         let mut seen_something = true;
         let (mut documents, mut lines) = (Vec::new(), Vec::new());
         for plan in &plans {
-            let stage = Stage::of(&context, plan, None)?;
+            let stage = Stage::live_or_rehearsal(&context, plan, None)?;
             let (view, none) = (Silent, || 0);
             let session = stage.session(&store, &view, &none, Patience::Stop);
             let recorder = Recorder::new(context.settings.probe_consecutive);

@@ -31,14 +31,14 @@ use crate::report::history::History;
 /// Shows the runbook of a run.
 pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, AppError> {
     let PlanCommand::Show(args) = &args.command;
-    let context = Context::load(&global.options(), printer)?.of(args.intent.of());
+    let context = Context::load(&global.options(), printer)?.with_intent(args.intent.intent());
     let store = context.store()?;
     let plan = context.plans(std::slice::from_ref(&args.plan), printer)?.remove(0);
     for site in args.from.iter().chain([&args.to]) {
         whatif::has_site(&plan, &SiteName::new(&**site))?;
     }
     let scenario = context.scenario()?;
-    let stage = Stage::of(&context, &plan, Some(&SiteName::new(&*args.to)))?;
+    let stage = Stage::live_or_rehearsal(&context, &plan, Some(&SiteName::new(&*args.to)))?;
     let (view, none) = (Silent, || 0);
     let session = stage.session(&store, &view, &none, Patience::Stop);
     let guard = context.guard_of(&plan);
@@ -89,7 +89,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Ap
 
 fn request(context: &Context, plan: &Plan, args: &PlanShowArgs) -> Result<Request, AppError> {
     Ok(Request {
-        intent: args.intent.of(),
+        intent: args.intent.intent(),
         from: args.from.as_ref().map(|f| SiteName::new(&**f)),
         to: SiteName::new(&*args.to),
         waivers: waived::for_plan(context.waivers(&args.waive.request())?, plan)?,

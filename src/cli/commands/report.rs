@@ -83,7 +83,7 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<ReportedRun, Ap
     // Duties can become overdue after the end of the run.
     if live {
         let now = now()?.max(state.last_at);
-        report.overrides = overrides::of(&state, now);
+        report.overrides = overrides::of_run(&state, now);
         report.duties = duties::of_run(&state, &told, now);
         report.duties.retain(|owed| !owed.what.starts_with("approval:"));
         report.owe(&state);

@@ -14,8 +14,8 @@ use crate::model::intent::Intent;
 
 /// Restores a component.
 pub fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<u8, AppError> {
-    let context = Context::load(&global.options(), printer)?.of(Intent::Restore);
-    let asked = RestoreRequest::of(&args.component, &args.point.point(), None)?;
+    let context = Context::load(&global.options(), printer)?.with_intent(Intent::Restore);
+    let asked = RestoreRequest::new(&args.component, &args.point.point(), None)?;
     let plan = context.plan(&args.plan, printer)?;
     whatif::has_database(&plan, asked.component())?;
     if let Some(site) = &args.site {

@@ -13,7 +13,7 @@ use crate::model::intent::Intent;
 
 /// Starts runs.
 pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs) -> Result<u8, AppError> {
-    let context = Context::load(&global.options(), printer)?.of(intent);
+    let context = Context::load(&global.options(), printer)?.with_intent(intent);
     let store = context.store()?;
     let interrupts = Interrupts::listen().map_err(|e| AppError::usage(format!("no signals: {e}")))?;
     // A rehearsal starts at a fixed virtual time.

@@ -151,7 +151,7 @@ fn one(
     // A rehearsal's estate is that of its last run.
     let stage = match (&scenario, last) {
         (Some(_), Some(last)) => run_stage::stage_of(p, store, last, context)?,
-        _ => Stage::of(context, plan, None)?,
+        _ => Stage::live_or_rehearsal(context, plan, None)?,
     };
     let (view, none) = (Silent, || 0);
     let session = stage.session(store, &view, &none, Patience::Stop);
@@ -179,7 +179,7 @@ fn one(
     let drill = of_drill(store, broken_off, half);
     let of_plan = runs.iter().filter(|r| r.created.plan == plan.name);
     let unapproved: Vec<(&RunId, Override)> = of_plan
-        .flat_map(|run| overrides::of(run, now).into_iter().map(|over| (&run.created.run, over)))
+        .flat_map(|run| overrides::of_run(run, now).into_iter().map(|over| (&run.created.run, over)))
         .filter(|(_, over)| matches!(over.state.as_str(), "owed" | "overdue"))
         .collect();
     let verified = proven::verification(context, store, plan, runs)?;

@@ -153,7 +153,7 @@ fn digests(files: &Files, manifest: &Manifest) -> Vec<Fault> {
     for file in &manifest.drctl.files {
         let why = match files.get(&file.path) {
             None => "it is missing: somebody removed it",
-            Some(bytes) if bytes.len() as u64 != file.size || Digest::of(bytes) != file.sha256 => {
+            Some(bytes) if bytes.len() as u64 != file.size || Digest::of_bytes(bytes) != file.sha256 => {
                 "it was changed: its digest differs from the signed one"
             }
             Some(_) => continue,
@@ -252,7 +252,7 @@ fn follows(
     state: &RunState,
 ) -> Result<(bool, BTreeMap<String, String>), Fault> {
     let created = &state.created;
-    if Digest::of(created.runbook.as_bytes()) != created.runbook_digest {
+    if Digest::of_bytes(created.runbook.as_bytes()) != created.runbook_digest {
         return Err(fault(
             format!("{EVENTS}, event 1"),
             "the digest of the runbook differs from the approved one",

@@ -62,7 +62,7 @@ pub(super) fn described(
     };
     let files = contents.iter().map(|c| File {
         path: c.path.to_owned(),
-        sha256: Digest::of(&c.bytes),
+        sha256: Digest::of_bytes(&c.bytes),
         size: c.bytes.len() as u64,
         captured_at: c.captured_at,
         phase: c.phase.to_owned(),

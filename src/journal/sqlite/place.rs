@@ -41,7 +41,7 @@ impl StoreFiles {
     ///
     /// # Errors
     /// If one is missing, or the database was replaced while it was opened.
-    pub(super) fn of(path: &Path, opened: Option<Identity>) -> Result<Self, String> {
+    pub(super) fn from_path(path: &Path, opened: Option<Identity>) -> Result<Self, String> {
         let mut files = Vec::new();
         for file in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
             let is = identity(&file).map_err(|e| format!("{}: {e}", file.display()))?;

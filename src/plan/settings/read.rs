@@ -196,7 +196,7 @@ impl Settings {
         all.0.extend(reachable(&policy, &notify));
         let schedules = raw.schedules.into_iter().filter_map(|(name, raw)| all.none_of(raw.read(&name)));
         let schedules = schedules.collect();
-        let authority = all.none_of(Authority::of(raw.operators, &policy.includes)).unwrap_or_default();
+        let authority = all.none_of(Authority::new(raw.operators, &policy.includes)).unwrap_or_default();
         let evidence = raw.evidence.and_then(|evidence| all.none_of(evidence.read()));
         let traces = raw.telemetry.and_then(|telemetry| all.none_of(telemetry.read()));
         let resolvers = (1..).zip(raw.dns.resolvers).filter_map(|(n, text)| all.none_of(resolver(n, &text)));

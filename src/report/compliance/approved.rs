@@ -38,7 +38,7 @@ impl Approved {
 }
 
 /// The approvals of a run, by gate; none if its runbook requires none.
-pub(super) fn of(run: &RunState, overrides: &[Override]) -> Vec<Approved> {
+pub(super) fn of_run(run: &RunState, overrides: &[Override]) -> Vec<Approved> {
     let gate = |i: &usize| matches!(run.step(*i).action, Action::Gate(Gate::Approval { .. }));
     let of = |i: usize| {
         let used = |over: &&Override| over.step == run.step(i).id && over.state != "not_used";

@@ -221,7 +221,7 @@ const fn rows(profile: Profile) -> &'static [Row] {
 }
 
 /// The controls of a standard.
-pub fn of(profile: Profile) -> Vec<Control> {
+pub fn for_profile(profile: Profile) -> Vec<Control> {
     let control = |(id, asks, sections): &Row| Control {
         id: (*id).to_owned(),
         asks: (*asks).to_owned(),

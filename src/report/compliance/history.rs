@@ -189,7 +189,7 @@ pub struct Sample {
 
 impl Sample {
     /// A sample of a figure; `None` if it is unknown.
-    pub fn of(figure: &Measured) -> Option<Self> {
+    pub fn from_figure(figure: &Measured) -> Option<Self> {
         figure.achieved_s.map(|seconds| Self { seconds, basis: figure.basis, never: false })
     }
 
@@ -259,7 +259,7 @@ pub struct Statistics {
 
 impl Statistics {
     /// Statistics of samples in order of time.
-    pub fn of(samples: &[Sample]) -> Self {
+    pub fn from_samples(samples: &[Sample]) -> Self {
         let (early, late) = samples.split_at(samples.len() / 2);
         let exact =
             |half| rank(half, 0.5).filter(|rank| !rank.at_least && !rank.at_most).map(|rank| rank.seconds);
@@ -299,22 +299,22 @@ fn rank(samples: &[Sample], share: f64) -> Option<Rank> {
 mod tests {
     use super::*;
 
-    fn of(seconds: f64, basis: Basis) -> Sample {
+    fn sample(seconds: f64, basis: Basis) -> Sample {
         Sample { seconds, basis, never: false }
     }
 
     fn took(seconds: f64) -> Sample {
-        of(seconds, Basis::Measured)
+        sample(seconds, Basis::Measured)
     }
 
     #[test]
     fn who_never_recovered_is_the_longest_and_counts_in_p95() {
         let all: Vec<_> = (1..=9).map(|n| took(f64::from(n) * 60.0)).collect();
-        let good = Statistics::of(&all);
+        let good = Statistics::from_samples(&all);
         assert_eq!(good.max.unwrap().words(), "9m");
         // Given up after two minutes, which does not make it a fast recovery.
         let all = [all, vec![Sample::never(120.0)]].concat();
-        let with = Statistics::of(&all);
+        let with = Statistics::from_samples(&all);
         assert_eq!((with.known, with.p50.unwrap().words().as_str()), (10, "5m"));
         assert_eq!(with.p95.unwrap().words(), "not recovered (at least 2m)");
         assert_eq!(with.max.unwrap().words(), "not recovered (at least 2m)");
@@ -322,12 +322,16 @@ mod tests {
 
     #[test]
     fn what_may_be_more_makes_every_rank_above_it_a_lower_bound() {
-        let all = [took(60.0), of(90.0, Basis::LowerBound), took(120.0), took(30.0)];
-        let whole = Statistics::of(&all);
+        let all = [took(60.0), sample(90.0, Basis::LowerBound), took(120.0), took(30.0)];
+        let whole = Statistics::from_samples(&all);
         assert_eq!((words(whole.p50).as_str(), words(whole.max).as_str()), ("1m", "at least 2m"));
         assert_eq!(whole.trend, Some(-30.0), "both medians are exact");
         let later = [&all[..], &[all[1], all[1]]].concat();
-        assert_eq!(Statistics::of(&later).trend, None, "the median of the later half may be more: {later:?}");
+        assert_eq!(
+            Statistics::from_samples(&later).trend,
+            None,
+            "the median of the later half may be more: {later:?}"
+        );
     }
 
     fn words(rank: Option<Rank>) -> String {
@@ -336,20 +340,25 @@ mod tests {
 
     #[test]
     fn what_may_be_less_makes_every_rank_below_it_an_upper_bound() {
-        let all = [took(10.0), took(20.0), of(30.0, Basis::UpperBound), took(40.0)];
-        let whole = Statistics::of(&all);
+        let all = [took(10.0), took(20.0), sample(30.0, Basis::UpperBound), took(40.0)];
+        let whole = Statistics::from_samples(&all);
         assert_eq!(words(whole.p50), "at most 20s", "30s may really be 5s, and then 10s has this rank");
         assert_eq!(words(whole.max), "40s", "the longest is exact, whatever the shorter ones are");
         assert_eq!(whole.trend, None, "the median of the later half may be less");
-        let longest = Statistics::of(&[took(10.0), of(91.04, Basis::UpperBound)]);
+        let longest = Statistics::from_samples(&[took(10.0), sample(91.04, Basis::UpperBound)]);
         assert_eq!(words(longest.max), "at most 1m 32s", "a bound is not rounded down");
-        let exact = [took(0.0), took(0.0), took(0.0), of(104.7, Basis::UpperBound)];
-        assert_eq!(words(Statistics::of(&exact).p50), "0s", "nothing is less than a measured zero");
-        let most = [took(30.0), took(30.0), of(90.0, Basis::UpperBound)];
-        assert_eq!(words(Statistics::of(&most).p50), "30s", "it stays, even if the 90s are really 0s");
-        let alike = [took(30.0), of(30.0, Basis::LowerBound), of(30.0, Basis::UpperBound)];
-        assert_eq!(words(Statistics::of(&alike).p50), "30s", "one of the three is exact");
-        let both = Statistics::of(&[of(10.0, Basis::LowerBound), of(30.0, Basis::UpperBound)]);
+        let exact = [took(0.0), took(0.0), took(0.0), sample(104.7, Basis::UpperBound)];
+        assert_eq!(words(Statistics::from_samples(&exact).p50), "0s", "nothing is less than a measured zero");
+        let most = [took(30.0), took(30.0), sample(90.0, Basis::UpperBound)];
+        assert_eq!(
+            words(Statistics::from_samples(&most).p50),
+            "30s",
+            "it stays, even if the 90s are really 0s"
+        );
+        let alike = [took(30.0), sample(30.0, Basis::LowerBound), sample(30.0, Basis::UpperBound)];
+        assert_eq!(words(Statistics::from_samples(&alike).p50), "30s", "one of the three is exact");
+        let both =
+            Statistics::from_samples(&[sample(10.0, Basis::LowerBound), sample(30.0, Basis::UpperBound)]);
         assert_eq!(words(both.p50), "about 10s (may be less or more)");
     }
 }

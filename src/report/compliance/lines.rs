@@ -40,12 +40,12 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &ReportRequest) -> R
         attained.stores.iter().fold(of, |rpo, (store, (figure, _))| {
             rpo.or_held(
                 (*figure, attained.replaced.get(store), attained.least.get(store).copied()),
-                (run.runbook.objectives_of(store).rpo_ms, held.of(store).rpo_ms),
+                (run.runbook.objectives_of(store).rpo_ms, held.of_component(store).rpo_ms),
             )
         })
     };
-    let overrides = overrides::of(run, asked.judged_at(run));
-    let approvals = approved::of(run, &overrides);
+    let overrides = overrides::of_run(run, asked.judged_at(run));
+    let approvals = approved::of_run(run, &overrides);
     // A run whose approval was rejected or is missing is about approvals as well.
     let none = approvals.is_empty() && report.waivers.is_empty() && report.by_people.is_empty();
     let sections = sections(class, over, !none);

@@ -506,7 +506,7 @@ mod tests {
             |of: &Statistics, tally| ranks(of, tally).into_iter().map(|bit| bit.text).collect::<Vec<_>>();
         let unknown = Tally { not_proven: 3, ..Tally::default() };
         assert_eq!(texts(&Statistics::default(), unknown), ["no figure is known (3 unknown)"]);
-        let one = Statistics::of(&[Sample::never(60.0)]);
+        let one = Statistics::from_samples(&[Sample::never(60.0)]);
         let said = texts(&one, Tally { missed: 1, ..unknown });
         assert_eq!(said[1..], ["of 1 known figure", "without 3 unknown figures"], "{said:?}");
         assert_eq!(texts(&one, Tally { missed: 1, ..Tally::default() }).len(), 2);

@@ -9,7 +9,7 @@ use crate::report::duties::Obligation;
 
 impl Counts {
     /// Counts these runs.
-    pub fn of<'l>(lines: impl Iterator<Item = &'l RunLine>) -> Self {
+    pub fn from_lines<'l>(lines: impl Iterator<Item = &'l RunLine>) -> Self {
         let mut counts = Self::default();
         for line in lines {
             counts.runs += 1;
@@ -41,7 +41,7 @@ impl Tally {
 
 /// Computes figures from lines in the order in which the runs started.
 pub(super) fn figures<'l>(lines: impl Iterator<Item = &'l RunLine> + Clone) -> Figures {
-    let mut figures = Figures { counts: Counts::of(lines.clone()), ..Figures::default() };
+    let mut figures = Figures { counts: Counts::from_lines(lines.clone()), ..Figures::default() };
     let (mut rto, mut rpo) = (Vec::new(), Vec::new());
     for line in lines {
         for (objective, tally) in [(&line.rto, &mut figures.rto), (&line.rpo, &mut figures.rpo)] {
@@ -50,12 +50,12 @@ pub(super) fn figures<'l>(lines: impl Iterator<Item = &'l RunLine> + Clone) -> F
         // Without this, a run that never recovered would not make the statistics worse.
         rto.extend(match (line.not_recovered_s, &line.rto) {
             (Some(seconds), Some(_)) => Some(Sample::never(seconds)),
-            (_, objective) => objective.as_ref().and_then(Sample::of),
+            (_, objective) => objective.as_ref().and_then(Sample::from_figure),
         });
-        rpo.extend(line.rpo.as_ref().and_then(Sample::of));
+        rpo.extend(line.rpo.as_ref().and_then(Sample::from_figure));
     }
-    figures.rto_s = Statistics::of(&rto);
-    figures.rpo_s = Statistics::of(&rpo);
+    figures.rto_s = Statistics::from_samples(&rto);
+    figures.rpo_s = Statistics::from_samples(&rpo);
     figures
 }
 

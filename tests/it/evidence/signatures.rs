@@ -210,7 +210,7 @@ fn each_worthless_approval_is_refused_with_its_own_words() {
 
     assert!(refusal(Person::claimed("eve")).contains("it is not signed"));
     assert!(by_eve(Statement { until: now, ..good.clone() }).contains("it expired at"));
-    let other = Statement { runbook: Digest::of(b"another runbook"), ..good.clone() };
+    let other = Statement { runbook: Digest::of_bytes(b"another runbook"), ..good.clone() };
     assert!(by_eve(other).contains("it is for runbook "));
     let other = Statement { run: RunId::new("another-run"), ..good.clone() };
     assert!(by_eve(other).contains("it is for run another-run, not for "));
@@ -336,7 +336,7 @@ fn an_audit_finds_words_that_nobody_signed() {
     assert!(faults[0].why.contains("it is not signed"), "{faults:?}");
     let faults = audit(&|event| {
         if let EventKind::RunCreated(created) = &mut event.what {
-            created.runbook_digest = Digest::of(b"another");
+            created.runbook_digest = Digest::of_bytes(b"another");
         }
     });
     assert!(faults[0].seq == 1 && faults[0].why.contains("changed after the approval"), "{faults:?}");

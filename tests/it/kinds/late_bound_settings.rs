@@ -50,7 +50,7 @@ fn rewritten(
     let EventKind::RunCreated(created) = &mut all[0].what else { panic!("{:?}", all[0]) };
     assert!(created.runbook.contains(was), "{}", created.runbook);
     created.runbook = created.runbook.replace(was, becomes);
-    created.runbook_digest = Digest::of(created.runbook.as_bytes());
+    created.runbook_digest = Digest::of_bytes(created.runbook.as_bytes());
     (Rig::journal_of(&all), notes)
 }
 

@@ -428,8 +428,8 @@ const PORT_OF_SOURCE: &str = "port=1";
 
 /// Creates the pair that others are copies of, in a folder that later runs of the tests use, too. Returns the folder.
 fn created_once() -> PathBuf {
-    let key =
-        Digest::of(format!("{}{}", bin().display(), include_str!("postgres.rs")).as_bytes()).to_string();
+    let key = Digest::of_bytes(format!("{}{}", bin().display(), include_str!("postgres.rs")).as_bytes())
+        .to_string();
     let tests = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let kept = tests.join(format!("pair-{}", key.trim_start_matches("sha256:")));
     if kept.exists() {

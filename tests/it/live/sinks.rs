@@ -159,12 +159,12 @@ fn both_clouds_hold_the_same_bundle_and_the_one_that_was_down_gets_it_later() {
     let (code, pushed) = estate.json(&["evidence", "push"]);
     assert_eq!((code, &pushed["left"]), (0, &json!(0)), "{pushed:#}");
     assert_eq!(pushed["told"].as_array().unwrap().len(), 1, "what was seen there is left alone: {pushed:#}");
-    let sha256 = Digest::of(&std::fs::read(&file).unwrap()).to_string();
+    let sha256 = Digest::of_bytes(&std::fs::read(&file).unwrap()).to_string();
     let (resource, content) = of_google(&gcs, &key(&file));
-    assert_eq!(Digest::of(&content).to_string(), sha256);
+    assert_eq!(Digest::of_bytes(&content).to_string(), sha256);
     assert!(resource["retention"]["retainUntilTime"].as_str().unwrap().starts_with("2032-"), "{resource:#}");
     let (status, content) = s3.ask("GET", &format!("/{}", key(&file)), &[]);
-    assert_eq!((status, Digest::of(&content).to_string()), (200, sha256.clone()));
+    assert_eq!((status, Digest::of_bytes(&content).to_string()), (200, sha256.clone()));
     let (code, list) = estate.json(&["evidence", "list"]);
     let kept = list["bundles"][0]["kept_at"].as_array().unwrap();
     assert_eq!((code, kept.len()), (0, 2), "{list:#}");

@@ -281,7 +281,7 @@ fn a_run_that_stopped_and_was_left_there_owes_a_report() {
 fn a_stalled_step_climbs_the_ladder() {
     let rehearsed = |seed| Rig::new(truststream(), "region-lost", seed).rehearse().unwrap();
     let seen: Vec<RunState> = (1..8).map(|seed| rehearsed(seed).ended.state).collect();
-    let history = History::of(&seen);
+    let history = History::from_runs(&seen);
     let all = events(&rehearsed(1));
     let step = StepId::new("promote.db");
     let begins = |what: &EventKind| matches!(what, EventKind::StepStarted { step: s } if *s == step);

@@ -130,7 +130,9 @@ fn a_restore_at_p1_waits_for_a_dba_and_an_engineering_lead() {
     let good = yes(&state, "bob", now);
     let by_bob =
         |statement: Statement| taken(&state, signed(&folder, "bob.key", &statement), now).unwrap_err();
-    assert!(by_bob(Statement { runbook: Digest::of(b"x"), ..good.clone() }).contains("it is for runbook"));
+    assert!(
+        by_bob(Statement { runbook: Digest::of_bytes(b"x"), ..good.clone() }).contains("it is for runbook")
+    );
     assert!(by_bob(Statement { until: now, ..good.clone() }).contains("it expired at"));
     let forged = Person { statement: Some("{}".to_owned()), ..signed(&folder, "bob.key", &good) };
     assert!(taken(&state, forged, now).unwrap_err().contains("is not readable"));

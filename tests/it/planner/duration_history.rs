@@ -47,7 +47,7 @@ fn without_history_half_of_all_runs_take_what_is_expected_and_it_says_so() {
 fn with_history_it_is_what_was_seen_and_the_rto_is_met_as_often_as_that_says() {
     let seen = states("region-lost", 1..13);
     let mut runbook = seen[0].runbook.clone();
-    let history = History::of(&seen);
+    let history = History::from_runs(&seen);
     let found = history.predict(&runbook);
     assert_eq!((found.runs, found.with_decision), (12, true), "{found:?}");
     assert!(found.known > found.steps / 2, "{found:?}");
@@ -89,11 +89,11 @@ fn with_history_it_is_what_was_seen_and_the_rto_is_met_as_often_as_that_says() {
 fn few_runs_tell_nothing_and_neither_do_runs_that_are_not_over() {
     let seen = states("region-lost", 1..4);
     let runbook = &seen[0].runbook;
-    let found = History::of(&seen).predict(runbook);
+    let found = History::from_runs(&seen).predict(runbook);
     assert_eq!((found.runs, found.known, found.with_decision), (3, 0, false));
     let all = events(&rehearsed("region-lost", 1));
     let cut = RunState::fold(&all[..all.len() - 1]).unwrap();
-    assert_eq!(History::of([&cut, &cut, &cut, &cut]).predict(runbook).runs, 0);
+    assert_eq!(History::from_runs([&cut, &cut, &cut, &cut]).predict(runbook).runs, 0);
 }
 
 /// The run up to the first event of a kind about a step.
@@ -105,7 +105,7 @@ fn up_to(all: &[Event], wanted: impl Fn(&EventKind) -> bool) -> (RunState, Times
 #[test]
 fn a_step_that_takes_longer_than_it_did_is_called_out_and_then_stalled() {
     let seen = states("region-lost", 1..13);
-    let history = History::of(&seen);
+    let history = History::from_runs(&seen);
     let step = StepId::new("promote.db");
     let mut took: Vec<Dur> = seen
         .iter()
@@ -143,7 +143,7 @@ fn a_step_that_takes_longer_than_it_did_is_called_out_and_then_stalled() {
 /// An undo has its own duration. It says nothing about the step, which began long before.
 #[test]
 fn an_undo_is_not_compared_with_its_step() {
-    let history = History::of(&states("region-lost", 1..7));
+    let history = History::from_runs(&states("region-lost", 1..7));
     let rig = Rig::new(truststream(), "replica-lagging", 1);
     let done = rig.rehearse().unwrap();
     let (closed, _) = rig.cancel(&done.records, &done.notes, None);

@@ -122,7 +122,7 @@ fn failover() -> RunCreated {
 fn a_continued_run_names_the_severity_that_was_given_and_the_one_that_it_keeps() {
     let at = Timestamp::from_millis(0);
     let (first, before) = (failover(), RunId::new("before"));
-    let purpose = Purpose::of(&first).unwrap();
+    let purpose = Purpose::from_created(&first).unwrap();
     let given = |severity: Option<Severity>| RunCreated {
         severity: severity.map(|of| of.to_string()),
         continues: Some(before.clone()),

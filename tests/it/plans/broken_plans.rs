@@ -58,7 +58,7 @@ fn complete() -> Settings {
 fn a_managed_database_without_a_file_of_its_cas_is_said() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans/truststream.yaml");
     let bytes = std::fs::read(&path).unwrap();
-    let written = Written::of("drctl.yaml", b"");
+    let written = Written::parse("drctl.yaml", b"");
     let of = |sql: SqlSettings| {
         let settings = Settings { sql, ..complete() };
         let plan = check("truststream", &bytes, &settings).plan.unwrap();

@@ -207,7 +207,7 @@ fn a_site_that_is_not_declared_is_shown_at_its_own_key() {
 /// The finding points to the occurrence that counts, which is the last one.
 #[test]
 fn what_is_said_of_a_key_points_at_it() {
-    let written = Written::of("drctl.yaml", b"sql:\n  ca_file: gone.pem\n");
+    let written = Written::parse("drctl.yaml", b"sql:\n  ca_file: gone.pem\n");
     let line = |at: &[&str]| written.place(at).map(|span| (span.line, span.column));
     assert_eq!(line(&["sql", "ca_file"]), Some((2, 12)));
     assert_eq!(line(&["sql", "tls"]), Some((1, 1)), "what is missing is shown where it belongs");

@@ -92,7 +92,7 @@ fn a_change_of_what_is_rendered_is_noticed() {
         told.extend(markdown::render(&report).unwrap().into_bytes());
         told.extend(html::render(&report, &state).unwrap().into_bytes());
     }
-    let now = format!("{RENDERS} {}\n", Digest::of(&told));
+    let now = format!("{RENDERS} {}\n", Digest::of_bytes(&told));
     assert_eq!(
         now,
         kept("renders.txt", || now.clone()),

@@ -183,7 +183,7 @@ pub fn run(steps: Vec<Step>) -> RunState {
     let runbook = Runbook {
         schema_version: 1,
         plan: "shop".into(),
-        plan_digest: Digest::of(b""),
+        plan_digest: Digest::of_bytes(b""),
         intent: Intent::Failover,
         drill: None,
         from: Some("west".into()),
@@ -205,7 +205,7 @@ pub fn run(steps: Vec<Step>) -> RunState {
         runbook: String::new(),
         runbook_digest: runbook.digest(),
         plan_text: String::new(),
-        inventory_digest: Digest::of(b""),
+        inventory_digest: Digest::of_bytes(b""),
         world: WorldKind::Live,
         tool: "test".to_owned(),
         schema_version: 1,

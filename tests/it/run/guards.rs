@@ -265,7 +265,7 @@ fn a_guard_that_is_anothers_is_lost_whatever_was_waived() {
 
 /// A run that an operator of another store adopted while it waited.
 fn adopted(rig: Rig) -> Rig {
-    let adopted = Adopted { entry: Digest::of(b"the entry in the other store"), by: "bob".to_owned() };
+    let adopted = Adopted { entry: Digest::of_bytes(b"the entry in the other store"), by: "bob".to_owned() };
     Rig { adopted: Some(adopted), ..rig }
 }
 

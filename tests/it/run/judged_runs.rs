@@ -235,7 +235,7 @@ fn a_guard_is_the_runs_under_its_name_before_and_after_an_adoption() {
 }
 
 fn adopt(state: &mut RunState) {
-    let (holder, entry) = ("new".to_owned(), Digest::of(b"entry"));
+    let (holder, entry) = ("new".to_owned(), Digest::of_bytes(b"entry"));
     say(state, minutes(1), EventKind::Adopted { holder, entry });
 }
 

@@ -32,7 +32,7 @@ impl Ledger {
     }
 
     fn known(&self) -> RecordedSchedules {
-        RecordedSchedules::of(self.entries.iter().cloned())
+        RecordedSchedules::from_entries(self.entries.iter().cloned())
     }
 
     /// Handles everything that is due now; drills pass at once. Returns the next due time.

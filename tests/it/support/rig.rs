@@ -471,7 +471,7 @@ impl Rig {
         RunCreated {
             run: self.continues.as_ref().map_or_else(|| self.run.clone(), |_| RunId::new("run-2")),
             plan: self.plan.name.clone(),
-            runbook_digest: Digest::of(&bytes),
+            runbook_digest: Digest::of_bytes(&bytes),
             runbook: String::from_utf8(bytes).unwrap(),
             plan_text: self.plan.text.clone(),
             inventory_digest,

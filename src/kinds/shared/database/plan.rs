@@ -140,7 +140,7 @@ pub const EXPENDABLE: Field = opt(
 
 /// The database of a component, whoever runs it.
 pub fn database(node: &Node, engine: Engine) -> Database {
-    let method = |n: &Node| FenceMethod::of(n.text()?);
+    let method = |n: &Node| FenceMethod::from_id(n.text()?);
     let at = |key: &str, n: &Node| {
         let admin = n.get("admin").map(|a| Spanned { value: secret_ref(a), span: a.span });
         let fence_group = n.get("fence_group").and_then(Node::text).map(str::to_owned);

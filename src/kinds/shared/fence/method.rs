@@ -82,7 +82,7 @@ impl FenceMethod {
     }
 
     /// The fence method with this ID.
-    pub fn of(id: &str) -> Option<Self> {
+    pub fn from_id(id: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|m| m.id() == id)
     }
 

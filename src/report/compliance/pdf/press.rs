@@ -254,7 +254,8 @@ pub(super) fn print(mut press: Press, title: &str, report: &Compliance) -> Resul
         .language("en".to_owned())
         .creator(format!("drctl {}", report.tool))
         .document_id(
-            crate::model::ids::Digest::of(format!("{title}{}", report.generated_at).as_bytes()).to_string(),
+            crate::model::ids::Digest::of_bytes(format!("{title}{}", report.generated_at).as_bytes())
+                .to_string(),
         );
     document.set_metadata(match date(report.generated_at) {
         Some(date) => metadata.creation_date(date),
