@@ -177,7 +177,7 @@ pub fn moves_somebody(plan: &Plan) -> Result<(), AppError> {
             "plan {name} has no database, no names and no clients, so a live drill would move neither users nor their writes and would prove nothing"
         ),
         hint: Some(format!(
-            "add to the plan what moves its users, for example a component of the kind aws.route53; to see what a failover does without it, run drctl drill {name} --mode rehearsal"
+            "add to the plan what moves its users (docs: plans/overview.md); to see what a failover does without it, run drctl drill {name} --mode rehearsal"
         )),
         exit: exit::REFUSED,
     })

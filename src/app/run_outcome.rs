@@ -72,7 +72,7 @@ pub fn code_of(state: &RunState, stop: &Stop) -> u8 {
     }
 }
 
-/// Whether nothing of the plan is moved by drctl: S3 replicates it, or others are responsible.
+/// Whether nothing of the plan is moved by drctl: a provider replicates it, or others are responsible.
 pub fn nothing_moves(plan: &Plan) -> bool {
     !plan.components.values().any(|c| c.role().is_changed())
 }
@@ -82,7 +82,7 @@ pub fn idle(plan: &Plan, intent: Intent, to: &str) -> String {
     let name = &plan.name;
     if nothing_moves(plan) {
         return format!(
-            "{name}: nothing to do. S3 replicates its buckets, and others move the rest; `drctl ready {name}` shows the replication delay"
+            "{name}: nothing to do. The provider replicates its buckets, and others move the rest; `drctl ready {name}` shows the replication delay"
         );
     }
     let words = match intent {

@@ -119,7 +119,8 @@ fn a_plan_of_buckets_alone_has_nothing_to_move() {
     let (code, _, said) = folder.run(&["switchover", "files", "--to", "east", "--yes", "--sandbox", "calm"]);
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.contains("S3 replicates its buckets") && said.contains("`drctl --sandbox=calm ready files`"),
+        said.contains("The provider replicates its buckets")
+            && said.contains("`drctl --sandbox=calm ready files`"),
         "{said}"
     );
 }
