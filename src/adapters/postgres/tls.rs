@@ -17,6 +17,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::bounded::{Bounded, Plain};
 use crate::files::{self, Use};
+use crate::kinds::aws::rds::CAS;
 use crate::plan::settings::{SqlSettings, SqlTls};
 
 /// Why a connection failed.
@@ -61,10 +62,6 @@ fn drive<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     Ok(client)
 }
 
-/// Where Amazon publishes the CA certificates of RDS and Aurora (Amazon RDS User Guide, «Using SSL/TLS to encrypt a connection to
-/// a DB instance or cluster»).
-const RDS_CAS: &str = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem";
-
 /// Why a certificate was not accepted, and what to do; `None` if the error is another.
 pub(super) fn explained(error: &tokio_postgres::Error, endpoint: &str) -> Option<String> {
     use std::error::Error as _;
@@ -82,7 +79,9 @@ pub(super) fn explained(error: &tokio_postgres::Error, endpoint: &str) -> Option
     Some(match of {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             let amazon = match endpoint.contains(".rds.amazonaws.com") {
-                true => format!(". No operating system includes the CAs of Amazon; download {RDS_CAS}"),
+                true => {
+                    format!(". No operating system includes the CAs of {}; download {}", CAS.by, CAS.bundle)
+                }
                 false => String::new(),
             };
             format!(

@@ -124,22 +124,20 @@ fn trust(context: &Context, plan: &Plan) -> Option<Finding> {
     };
     let engines: BTreeSet<_> = plan.components.values().filter_map(of).collect();
     let sql = &context.settings.sql;
-    let (why, fix) = match sql_trouble(sql).filter(|_| !engines.is_empty()) {
-        Some(why) => (why, "use a PEM file with the CA certificates of the databases"),
-        None if engines.iter().any(|e| e.is_managed())
-            && sql.tls == SqlTls::Verify
-            && sql.ca_file.is_none() =>
-        {
-            let why = "sql.ca_file is not set, and no operating system includes Amazon's CAs, so no login to RDS or Aurora works";
-            (
-                why.to_owned(),
-                "download https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem and set sql.ca_file to it",
-            )
-        }
-        None => return None,
+    let own = engines.iter().find_map(|engine| engine.operator().own_cas());
+    let (why, fix) = match (sql_trouble(sql).filter(|_| !engines.is_empty()), own) {
+        (Some(why), _) => (why, "use a PEM file with the CA certificates of the databases".to_owned()),
+        (None, Some(cas)) if sql.tls == SqlTls::Verify && sql.ca_file.is_none() => (
+            format!(
+                "sql.ca_file is not set, and no operating system includes {}'s CAs, so every login to {} fails",
+                cas.by, cas.servers
+            ),
+            format!("download {} and set sql.ca_file to it", cas.bundle),
+        ),
+        (None, _) => return None,
     };
     let what = sql.ca_file.clone().unwrap_or_else(|| "sql.ca_file".to_owned());
-    Some(Finding { kind: "tls", what, needs: Needs::Unknown, why, fix: Some(fix.to_owned()) })
+    Some(Finding { kind: "tls", what, needs: Needs::Unknown, why, fix: Some(fix) })
 }
 
 /// Dependencies of drctl itself.

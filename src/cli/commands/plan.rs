@@ -14,7 +14,6 @@ use crate::cli::printer::{DIM, Printer, RED, YELLOW};
 use crate::cli::render;
 use crate::executor::{Patience, Silent};
 use crate::kinds::Operation;
-use crate::kinds::shared::database::Engine;
 use crate::kinds::shared::promotion::Promote;
 use crate::model::call::comment;
 use crate::model::ids::{RunId, SiteName};
@@ -267,11 +266,9 @@ fn as_commands(runbook: &Runbook) -> String {
         }
         let done = match &step.action {
             Action::Gate(gate) => Some(comment(&format!("stop: {}", gate_words(gate)))),
-            Action::Op(Operation::Promote(Promote { db, .. })) if db.engine == Engine::Postgres => {
-                Some("# done when pg_is_in_recovery is false".to_owned())
+            Action::Op(Operation::Promote(Promote { db, .. })) => {
+                Some(format!("# done when {}", db.engine.operator().promoted_when()))
             }
-            Action::Op(Operation::Promote(Promote { takeover: Some(_), .. })) => Some("# done when FailoverState is gone AND the member of the target has IsWriter true AND its cluster is available".to_owned()),
-            Action::Op(Operation::Promote(_)) => Some("# done when ReadReplicaSourceDBInstanceIdentifier is gone AND the status is available; available alone proves nothing".to_owned()),
             _ => None,
         };
         lines.extend(done);

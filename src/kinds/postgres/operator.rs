@@ -1,6 +1,7 @@
 //! What is true of a PostgreSQL server of one's own.
 
 use crate::kinds::operation::Operation;
+use crate::kinds::shared::database::certificates::OwnCas;
 use crate::kinds::shared::database::cluster::NewMember;
 use crate::kinds::shared::database::instance::InstanceSettings;
 use crate::kinds::shared::database::operator::{
@@ -35,6 +36,14 @@ impl Operator for PostgresOperator {
     /// Its status was read over SQL, so it serves.
     fn serves(&self, _: &str) -> bool {
         true
+    }
+
+    fn own_cas(&self) -> Option<&'static OwnCas> {
+        None
+    }
+
+    fn promoted_when(&self) -> &'static str {
+        "pg_is_in_recovery is false"
     }
 
     fn withdrawal(&self, id: &str) -> Option<String> {

@@ -88,20 +88,27 @@ impl About<'_> {
         if sql.tls != SqlTls::Verify || sql.ca_file.is_some() || self.settings.unread.contains("sql") {
             return None;
         }
-        let managed = |role| matches!(role, Role::Store(d) if d.engine.is_managed() && d.has_login());
-        let all = self.plans.iter().flat_map(|plan| plan.components.values().map(move |c| (plan, c)));
-        let named: Vec<String> = all
-            .filter(|(_, c)| managed(c.role()))
-            .map(|(plan, c)| format!("`{}` of {}", c.name, plan.name))
-            .collect();
+        let (mut named, mut own) = (Vec::new(), None);
+        for (plan, c) in self.plans.iter().flat_map(|plan| plan.components.values().map(move |c| (plan, c))) {
+            let Role::Store(spec) = c.role() else { continue };
+            if let Some(cas) = spec.engine.operator().own_cas().filter(|_| spec.has_login()) {
+                named.push(format!("`{}` of {}", c.name, plan.name));
+                own = Some(cas);
+            }
+        }
+        let cas = own?;
         let message = format!("drctl does not trust the CA that signs the certificates of {}", some(&named));
         let finding = self.warning("sql-ca-missing", &["sql"], message);
         let finding = if self.settings_have("sql") { finding } else { Finding { span: None, ..finding } };
-        (!named.is_empty()).then(|| {
-            finding
-                .because("Amazon's own CAs sign the certificates of RDS and Aurora. No operating system includes these CAs, so every login by drctl would fail, starting with the SQL fence")
-                .fix("download https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem to the folder that has plans/, and set in drctl.yaml: sql: {ca_file: global-bundle.pem}")
-        })
+        let finding = finding.because(format!(
+            "{}'s own CAs sign the certificates of {}. No operating system includes these CAs, so every login by drctl would fail, starting with the SQL fence",
+            cas.by, cas.servers
+        ));
+        Some(finding.fix(format!(
+            "download {} to the folder that has plans/, and set in drctl.yaml: sql: {{ca_file: {}}}",
+            cas.bundle,
+            cas.file()
+        )))
     }
 
     fn settings_have(&self, key: &str) -> bool {

@@ -144,7 +144,10 @@ fn logins_that_no_certificate_lets_in_are_found() {
         Some((text("what"), text("why") + " " + &text("fix")))
     };
     let (what, words) = found("").unwrap();
-    assert!(what == "sql.ca_file" && words.contains("no login to RDS or Aurora works"), "{what}: {words}");
+    assert!(
+        what == "sql.ca_file" && words.contains("so every login to RDS and Aurora fails"),
+        "{what}: {words}"
+    );
     assert!(words.contains("global-bundle.pem"), "{words}");
     let (what, words) = found("sql: {ca_file: not-there.pem}\n").unwrap();
     assert!(what.ends_with("not-there.pem") && words.contains("use a PEM file"), "{what}: {words}");

@@ -4,8 +4,9 @@
 
 use crate::kinds::aws::aurora::ops::AddClusterInstance;
 use crate::kinds::aws::rds::operator::API;
-use crate::kinds::aws::rds::published::SERVING;
+use crate::kinds::aws::rds::published::{CAS, SERVING};
 use crate::kinds::operation::Operation;
+use crate::kinds::shared::database::certificates::OwnCas;
 use crate::kinds::shared::database::cluster::NewMember;
 use crate::kinds::shared::database::instance::InstanceSettings;
 use crate::kinds::shared::database::operator::{
@@ -39,6 +40,14 @@ impl Operator for AuroraOperator {
 
     fn serves(&self, status: &str) -> bool {
         SERVING.contains(&status)
+    }
+
+    fn own_cas(&self) -> Option<&'static OwnCas> {
+        Some(&CAS)
+    }
+
+    fn promoted_when(&self) -> &'static str {
+        "FailoverState is gone AND the member of the target has IsWriter true AND its cluster is available"
     }
 
     fn withdrawal(&self, _: &str) -> Option<String> {

@@ -11,4 +11,4 @@ mod sim;
 pub use operator::RdsOperator;
 pub use ops::Rename;
 pub use plan::Rds;
-pub use published::{NEW_NAME, NEW_NAME_AT_WORST, SERVING};
+pub use published::{CAS, NEW_NAME, NEW_NAME_AT_WORST, SERVING};

@@ -1,8 +1,9 @@
 //! What is true of an RDS instance because the service runs it.
 
 use crate::kinds::aws::rds::ops::Rename;
-use crate::kinds::aws::rds::published::SERVING;
+use crate::kinds::aws::rds::published::{CAS, SERVING};
 use crate::kinds::operation::Operation;
+use crate::kinds::shared::database::certificates::OwnCas;
 use crate::kinds::shared::database::cluster::NewMember;
 use crate::kinds::shared::database::instance::InstanceSettings;
 use crate::kinds::shared::database::operator::{
@@ -40,6 +41,14 @@ impl Operator for RdsOperator {
 
     fn serves(&self, status: &str) -> bool {
         SERVING.contains(&status)
+    }
+
+    fn own_cas(&self) -> Option<&'static OwnCas> {
+        Some(&CAS)
+    }
+
+    fn promoted_when(&self) -> &'static str {
+        "ReadReplicaSourceDBInstanceIdentifier is gone AND the status is available; available alone proves nothing"
     }
 
     fn withdrawal(&self, _: &str) -> Option<String> {

@@ -1,5 +1,6 @@
-//! What AWS publishes about instances: the statuses that serve, and how long a new name takes.
+//! What AWS publishes about instances: the statuses that serve, how long a new name takes, and the CAs of certificates.
 
+use crate::kinds::shared::database::certificates::OwnCas;
 use crate::model::time::Dur;
 
 /// Statuses of an instance that serves (Amazon RDS User Guide, «Viewing Amazon RDS DB instance status»).
@@ -21,3 +22,10 @@ pub const NEW_NAME: Dur = Dur::mins(10);
 
 /// How long a requested rename may have no visible effect: twice the published time.
 pub const NEW_NAME_AT_WORST: Dur = Dur::mins(20);
+
+/// The CAs of database servers (Amazon RDS User Guide, «Using SSL/TLS to encrypt a connection to a DB instance or cluster»).
+pub const CAS: OwnCas = OwnCas {
+    by: "Amazon",
+    servers: "RDS and Aurora",
+    bundle: "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem",
+};

@@ -1,6 +1,7 @@
 //! A database server of any kind: its identity and its observed state.
 
 pub(crate) mod calls;
+pub(in crate::kinds) mod certificates;
 pub(in crate::kinds) mod cluster;
 pub(in crate::kinds) mod instance;
 mod lint;
@@ -12,6 +13,7 @@ pub(in crate::kinds) mod plan;
 pub(in crate::kinds) mod server;
 pub mod sim;
 
+pub use certificates::OwnCas;
 pub use cluster::{ClusterInstance, ClusterState, NewMember};
 pub use instance::{InstanceSettings, LONGEST_ID, UPLOADED};
 pub use looks::{Available, CaughtUp, Follows, Promotable};

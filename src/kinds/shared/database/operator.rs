@@ -1,6 +1,7 @@
 //! What is true of a database because of who runs it. Each kind of database states it in its own folder.
 
 use crate::kinds::operation::Operation;
+use crate::kinds::shared::database::certificates::OwnCas;
 use crate::kinds::shared::database::cluster::NewMember;
 use crate::kinds::shared::database::instance::InstanceSettings;
 use crate::kinds::shared::database::server::{DatabaseRef, DatabaseState};
@@ -26,6 +27,12 @@ pub trait Operator: Sync {
 
     /// Whether a server with this status serves.
     fn serves(&self, status: &str) -> bool;
+
+    /// The CAs that sign the certificates of its servers, if no operating system includes them.
+    fn own_cas(&self) -> Option<&'static OwnCas>;
+
+    /// What a person without drctl sees once a server is the writer.
+    fn promoted_when(&self) -> &'static str;
 
     /// How a person withdraws a promotion that was requested of this server; `None` if nobody can.
     fn withdrawal(&self, id: &str) -> Option<String>;
