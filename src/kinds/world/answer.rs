@@ -6,6 +6,9 @@ use crate::model::again::Again;
 /// The answer of a provider: a token by which the completion is watched, or the reason why it refuses.
 pub type Answer = Result<Option<String>, Refused>;
 
+/// The error code for an operation that is not one of the kind that was asked.
+pub const UNKNOWN: &str = "NotSimulated";
+
 /// A call that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -33,9 +36,10 @@ impl Refused {
         Self { code, why: why.into(), again: Again::InParts }
     }
 
-    /// The operation is not one of this kind.
+    /// The operation is not one of this kind. Each kind answers this for all operations that it does not name, so that it need not know those of
+    /// other kinds. A rehearsal with an operation that no kind names fails, and a test finds such an operation before that.
     pub fn unknown(op: &Operation) -> Self {
-        Self::always("NotSimulated", format!("the sandbox does not simulate this: {op}"))
+        Self::always(UNKNOWN, format!("the sandbox does not simulate this: {op}"))
     }
 }
 

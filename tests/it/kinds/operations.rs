@@ -8,10 +8,14 @@ mod restores;
 
 use std::collections::BTreeSet;
 
+use drctl::adapters::sandbox::scenario::SCENARIOS;
 use drctl::kinds::aws::rds::Rename;
 use drctl::kinds::aws::services::SERVICES;
 use drctl::kinds::shared::names::ObjectRef;
-use drctl::kinds::{Judged, Op as _, Operation, Progress, State, Store};
+use drctl::kinds::world::SimulatedWorld;
+use drctl::kinds::world::answer::{Answer, UNKNOWN};
+use drctl::kinds::world::heap::Owner;
+use drctl::kinds::{Called, Judged, Op as _, Operation, Progress, Simulation, State, Store};
 use drctl::model::call::Call;
 use drctl::model::change::Change;
 use drctl::model::estimate::Estimate;
@@ -128,6 +132,41 @@ fn what_only_observes_calls_nothing_that_changes_anything() {
     for row in rows().filter(|row| !row.op.properties().mutates) {
         assert!(row.op.calls().iter().all(|call| !call.mutates), "{}", row.op);
     }
+}
+
+/// What the simulations of all components of a kind answer to an operation.
+fn answers(kind: &str, op: &Operation) -> Vec<Answer> {
+    let plan = plan(include_str!("../../fixtures/everything.yaml"));
+    let mut world = SimulatedWorld::new(SCENARIOS[0].clone(), 1, BEGAN, ("west".into(), "west".into()));
+    world.sites = plan.sites.keys().map(ToString::to_string).collect();
+    let mut simulations: Vec<Simulation> = Vec::new();
+    for (i, of) in plan.components.values().enumerate() {
+        let simulation = of.spec.simulated((Owner::Component(i), &of.name), &plan, &mut world);
+        if of.kind() == kind {
+            simulations.push(simulation);
+        }
+    }
+    simulations.iter_mut().map(|of| of.apply(op, &mut world)).collect()
+}
+
+/// A simulation refuses every operation that it does not name. Here each operation that changes something is one that its kind names.
+#[test]
+fn every_operation_is_simulated_by_its_kind() {
+    let knows = |answer: &Answer| !answer.as_ref().is_err_and(|refused| refused.code == UNKNOWN);
+    let mut checked = 0;
+    for row in rows().filter(|row| row.op.properties().mutates) {
+        // What belongs to no component runs on this machine.
+        if row.op.watch(&Called::NOT_YET).component().is_none() {
+            continue;
+        }
+        // The database carries out what clients write.
+        let kind = if row.op.writes_a_row() { "postgres" } else { row.kind };
+        assert!(answers(kind, &row.op).iter().any(knows), "{kind} does not simulate: {}", row.op);
+        checked += 1;
+    }
+    assert!(checked > 20, "{checked}");
+    let switch = rows().find(|row| matches!(row.op, Operation::Switch(_))).unwrap();
+    assert!(!answers("postgres", &switch.op).iter().any(knows), "a kind refuses what it does not name");
 }
 
 /// `DescribeDBInstances` as the AWS CLI writes it: `describe-db-instances`.
