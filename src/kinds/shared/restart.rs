@@ -53,7 +53,7 @@ impl Proof {
         match (self, restart.accepted) {
             (Self::Proven, _) => PROVEN.to_owned(),
             (Self::Awaited, Some(at)) => {
-                format!("{only}: RDS accepted a restart at {at} but has not reported it yet")
+                format!("{only}: the provider accepted a restart at {at} but has not reported it yet")
             }
             (Self::Awaited | Self::Unasked, _) => format!("{only}: this run has not restarted the server"),
         }

@@ -236,7 +236,7 @@ fn only_the_providers_own_date_after_the_answer_counts() {
     // The date has no fractions, so within its second the order is unknown.
     assert_eq!([0, 999, 1_000].map(stage), [FenceStage::Half, FenceStage::Half, FenceStage::Proven]);
     let words = restart.stage(Groups::Alone, None).1;
-    assert!(words.contains("RDS accepted a restart at 2026-11-25T10:00:00.000Z"), "{words}");
+    assert!(words.contains("the provider accepted a restart at 2026-11-25T10:00:00.000Z"), "{words}");
     // Attaching again starts over, and so does an answer without a restart.
     restart.answered(None);
     assert_eq!(restart, Restart::NONE);

@@ -4,3 +4,4 @@ pub(crate) mod advisories;
 pub(crate) mod docs;
 pub(crate) mod file_circles;
 pub(crate) mod house_rules;
+pub(crate) mod kind_names;
