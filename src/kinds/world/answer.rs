@@ -36,8 +36,8 @@ impl Refused {
         Self { code, why: why.into(), again: Again::InParts }
     }
 
-    /// The operation is not one of this kind. Each kind answers this for all operations that it does not name, so that it need not know those of
-    /// other kinds. A rehearsal with an operation that no kind names fails, and a test finds such an operation before that.
+    /// The operation is not one of this kind. Each kind answers this for all operations that it does not name, so that it need not know
+    /// those of other kinds. A rehearsal with an operation that no kind names fails, and a test finds such an operation before that.
     pub fn unknown(op: &Operation) -> Self {
         Self::always(UNKNOWN, format!("the sandbox does not simulate this: {op}"))
     }

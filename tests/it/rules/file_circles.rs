@@ -109,7 +109,7 @@ impl Uses<'_> {
 }
 
 /// Whether an item is there only for tests.
-fn is_for_tests(item: &syn::Item) -> bool {
+pub fn is_for_tests(item: &syn::Item) -> bool {
     let attributes = match item {
         syn::Item::Const(item) => &item.attrs,
         syn::Item::Fn(item) => &item.attrs,
