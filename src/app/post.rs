@@ -7,7 +7,7 @@ use super::{evidence, exit, inbox, keys, ledger, run_states};
 use crate::executor::create;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::{Journal as _, StoreError};
+use crate::journal::{InboxEntry, Journal as _, StoreError};
 use crate::model::ids::RunId;
 use crate::model::ledger::Why;
 use crate::model::time::{Dur, Timestamp};
@@ -136,7 +136,8 @@ fn heard(
 
 /// If no process drives the run, the answer of a person to an approval request, a skip and a claim that a step was done by hand are
 /// recorded at once: their time matters, and perhaps nobody ever continues a run that is over. Two people who answer at the same time wait
-/// for each other. An answer after others that still wait for a process waits behind them.
+/// for each other. An answer after others that still wait for a process waits behind them, except behind a pause, which changes nothing in
+/// a run that stands still.
 fn own_for_a_word(
     clock: &World,
     store: &SqliteJournal,
@@ -160,7 +161,8 @@ fn own_for_a_word(
     };
     let resumes_only = events.iter().all(|e| matches!(e, EventKind::Resumed { .. }));
     let (folder, run) = (Context::lock_folder(store), &state.created.run);
-    let behind = !state.finished() && !store.waiting(state)?.is_empty();
+    let counts = |letter: &InboxEntry| !matches!(letter.signal, Signal::Pause);
+    let behind = !state.finished() && store.waiting(state)?.iter().any(counts);
     if behind || resumes_only || !events.iter().all(keeps_its_time) {
         return Ok(None);
     }

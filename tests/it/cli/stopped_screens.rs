@@ -1,6 +1,12 @@
 //! The screens while a recovery is stopped, was given up, or has left two servers that take writes.
 
+use drctl::journal::Journal as _;
+use drctl::model::ids::RunId;
+use drctl::model::waiver::Person;
+use drctl::record::event::Signal;
+
 use crate::cli::contract::{Folder, json};
+use crate::evidence::signatures::{state_of, store};
 
 const RUN: &str = "sandbox-truststream-failover-s1-1";
 
@@ -62,7 +68,9 @@ fn a_decision_that_waits_is_on_the_screen_and_in_the_report() {
     folder.run(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox=capacity-short"]);
     let (run, waits) = ("sandbox-starter-failover-s1-1", "(waits until a process of the run reads it)");
     // What follows a statement that waits has to wait, too.
-    folder.ok(&["runs", "pause", run, "--sandbox"]);
+    let seen = Signal::Acknowledge { decision: None, reason: "seen".to_owned() };
+    let at = state_of(&folder, run).last_at;
+    store(&folder).post(&RunId::new(run), at, &Person::claimed("ann"), &seen).unwrap();
     folder.ok(&["ack", run, "--decide", "take-back", "--reason", "no, go back.", "--sandbox"]);
     let shown = folder.ok(&["runs", "show", run, "--sandbox"]);
     assert!(shown.contains(&format!("decided on take-back: no, go back. {waits}")), "{shown}");

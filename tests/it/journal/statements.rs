@@ -137,6 +137,30 @@ fn a_statement_that_waits_is_in_a_checkpoint() {
     assert!(code == 0 && out.contains("covers everything"), "{code} {out}{err}");
 }
 
+/// A pause changes nothing in a run that stands still, so an answer after it does not wait, and keeps its time when the run continues.
+#[test]
+fn a_rejection_after_a_pause_has_one_time() {
+    let folder = folder();
+    let run = waiting(&folder);
+    let rejected_at = || {
+        let people = state_of(&folder, &run).people;
+        people.iter().find(|event| matches!(event.what, EventKind::Rejected { .. })).map(|event| event.at)
+    };
+    for (key, args) in [
+        ("ann.key", &["runs", "pause", &run, "--sandbox"][..]),
+        ("bob.key", &["reject", &run, "approve.go", "--reason", "check first", "--sandbox"]),
+    ] {
+        let (code, out, err) = as_operator(&folder, key, args);
+        assert_eq!(code, 0, "{args:?}: {out}{err}");
+    }
+    let before = rejected_at();
+    assert!(before.is_some(), "it is in the journal at once");
+    assert_eq!(as_operator(&folder, "ann.key", &["runs", "resume", &run, "--sandbox"]).0, 4);
+    assert_eq!(rejected_at(), before);
+    let (code, out, err) = folder.run(&["audit", "verify", "--sandbox"]);
+    assert_eq!(code, 0, "{out}{err}");
+}
+
 /// The same person may have said something that was read, and somebody else something at the same time.
 #[test]
 fn only_a_statement_that_no_process_has_read_is_told_to_wait() {
