@@ -290,6 +290,21 @@ fn a_fence_has_its_time_when_its_turn_comes() {
     assert!(late.contains(&Effect::Expire(i)), "{late:?}");
 }
 
+/// Users and their writes do not reach a copy, so a cancel needs no confirmation before the fence.
+#[test]
+fn a_cancel_of_a_restore_that_only_made_a_copy_is_not_grave() {
+    let done = quarter_of_an_hour_back(PLAN);
+    let off = |step: &str| {
+        let ends =
+            |e: &Event| matches!(&e.what, EventKind::StepFinished { step: s, .. } if s.as_str() == step);
+        let n = events(&done).iter().position(ends).unwrap() + 1;
+        create::replay(&run_id(), &done.records[..n]).unwrap().called_off()
+    };
+    let copied = off("beside.db");
+    assert!(!copied.grave && copied.undone.contains(&"beside.db".to_owned()), "{copied:?}");
+    assert!(off("fence.db.sql").grave);
+}
+
 /// Wherever a restore is interrupted, the run that replaces it gets the existing copies, what was being put in place, what was set aside
 /// without a replacement, and which fences still count.
 #[test]

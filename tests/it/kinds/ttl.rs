@@ -13,6 +13,7 @@ use drctl::record::action::{Action, Undo};
 use drctl::record::event::{Event, EventKind, Outcome};
 use drctl::record::runbook::{Phase, Runbook};
 use drctl::report::changes::changes;
+use drctl::run::RunState;
 use drctl::run::state::Mode;
 
 use crate::run::resume::events;
@@ -122,6 +123,16 @@ fn a_move_that_is_called_off_gives_names_their_ttl_back() {
     assert_eq!(back.ended.state.mode, Mode::Finished(Outcome::Cancelled), "{:?}", back.ended.stop);
     assert_eq!(ttls(&seen), ttls(&rig.untouched()));
     assert_eq!(changes(&back.ended.state), []);
+}
+
+/// A lower TTL moves nobody, so a cancel needs no confirmation before the fence.
+#[test]
+fn a_cancel_after_ttls_were_lowered_is_not_grave() {
+    let (_, done) = rehearse(Intent::Switchover, "calm");
+    let off = |step: &str| RunState::fold(&events(&done)[..=ended(&done, step)]).unwrap().called_off();
+    let lowered = off("ttl.www");
+    assert!(!lowered.grave && lowered.undone.contains(&"ttl.www".to_owned()), "{lowered:?}");
+    assert!(off("fence.db.sql").grave);
 }
 
 #[test]

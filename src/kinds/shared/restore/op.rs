@@ -50,14 +50,20 @@ impl Op for RestoreStep {
     type Back = Self;
 
     fn properties(&self) -> Properties {
-        let beside =
-            Properties { consent: Consent::Never, felt: Felt::Never, undo_rank: UndoRank::Copy, ..STRICT };
+        // Users and their writes do not reach a copy.
+        let beside = Properties {
+            consent: Consent::Never,
+            felt: Felt::Never,
+            undo_rank: UndoRank::Copy,
+            grave: false,
+            ..STRICT
+        };
         match self.part {
             RestoreJob::CreateCopy | RestoreJob::Verify | RestoreJob::Loss | RestoreJob::Destroy => beside,
             // From here on users reach the copy.
             RestoreJob::Swap => Properties { undo_rank: UndoRank::Traffic, ..STRICT },
             // It undoes what people agreed to, and cannot be undone.
-            RestoreJob::Revert => Properties { felt: Felt::Always, ..beside },
+            RestoreJob::Revert => Properties { felt: Felt::Always, grave: true, ..beside },
         }
     }
 

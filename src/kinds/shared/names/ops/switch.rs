@@ -50,7 +50,9 @@ impl Op for Switch {
         } else {
             Looks::BeforeEachCall
         };
-        Properties { moves: Moves::ByName, undo_rank, looks, ..LEADS }
+        // A lower TTL alone moves nobody.
+        let grave = self.only_ttl().is_none();
+        Properties { moves: Moves::ByName, undo_rank, looks, grave, ..LEADS }
     }
 
     fn undo(&self) -> Undo<Self> {
