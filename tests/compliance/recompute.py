@@ -197,11 +197,11 @@ def open_gap(marks, every):
 
 
 def unprotected(runs):
-    """How long stores had no standby after their promotion, until a step proved that one streams, in milliseconds.
+    """How long stores had no standby after their promotion, until a step proved that one streams, in seconds. Each period is rounded.
 
     `runs` are those of one application, by start time."""
     without, total = {}, 0
-    inside = lambda begin, end: max(0, min(end, last) - max(begin, since))
+    inside = lambda begin, end: (max(0, min(end, last) - max(begin, since)) + 500) // 1000
     for created, runbook, events in runs:
         promotes = steps_of(runbook, "promote")
         promoted = {promotes[e["step"]]: ms(e["at"]) for e in events if e["kind"] == "call_intended" and e["step"] in promotes}
@@ -297,5 +297,5 @@ held = [d for d in drills if d["fate"]["fate"] == "ended" and since <= ms(d["due
 total["drills_failed"] = sum(not d["fate"]["passed"] for d in held)
 total["unproven"] = sum(open_gap(marks, tiers[tier] * 1000) for tier, marks in proofs.values() if tiers.get(tier))
 total["never_proven"] = sum(len(marks) == 1 for _, marks in proofs.values())
-total["unprotected_s"] = sum(unprotected(runs) for runs in by_plan.values()) / 1000
+total["unprotected_s"] = sum(unprotected(runs) for runs in by_plan.values())
 print(json.dumps({"total": total, "groups": [{"by": k, "name": n, **g} for (k, n), g in groups.items()]}))

@@ -163,7 +163,7 @@ pub struct Totals {
     pub unproven: usize,
     /// Applications that were never proven.
     pub never_proven: usize,
-    /// The time without a standby after runs, in seconds, added up over all databases.
+    /// The time without a standby after runs, in seconds, added up over all databases. Each period is rounded to the nearest second.
     pub unprotected_s: f64,
     /// Runs without an evidence bundle.
     pub without_evidence: usize,

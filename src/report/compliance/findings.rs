@@ -185,7 +185,7 @@ fn of_run(line: &RunLine) -> Vec<UnnamedFinding> {
     let out = line.not_recovered().zip(line.not_recovered_s).filter(|_| line.class == Class::Incident);
     if let Some((recovered, seconds)) = out {
         let text = format!(
-            "{recovered}: users were still out {} after the outage began, as of {}",
+            "{recovered}: users were still out at least {} after the outage began, as of {}",
             Dur::from_secs_f64(seconds),
             super::cells::when(ended.unwrap_or(line.as_of))
         );

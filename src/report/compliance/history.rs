@@ -33,7 +33,7 @@ pub struct Gap {
     pub from: Timestamp,
     /// The end, at the latest that of the report.
     pub to: Timestamp,
-    /// The duration in seconds.
+    /// The duration, rounded to the nearest second.
     pub seconds: f64,
     /// Whether it continued at the end of the report.
     pub open: bool,
@@ -57,34 +57,31 @@ impl Gap {
         let (from, open) = (from.max(asked.since), to.is_none_or(|to| to > last));
         let to = to.unwrap_or(last).min(last);
         let (what, run) = of.map(|(what, run)| (what.to_string(), run)).unzip();
-        (from < to).then(|| Self { from, to, seconds: to.since(from).as_secs_f64(), open, what, run })
+        (from < to).then(|| Self { from, to, seconds: whole(to.since(from)), open, what, run })
     }
 
     /// A description for people.
     pub fn words(&self) -> String {
         let what = self.what.as_ref().map_or_else(String::new, |what| format!(" ({what})"));
         let on = if self.open { ", still open" } else { "" };
-        format!("{} from {}{on}{what}", self.shown(), super::cells::when(self.from))
-    }
-
-    /// The duration to the second, however long it is, so that what is printed adds up to [`total`].
-    fn shown(&self) -> String {
-        seconds(whole(self.seconds))
+        format!("{} from {}{on}{what}", shown(self.seconds), super::cells::when(self.from))
     }
 }
 
-/// The duration of all gaps, as the sum of what is printed for each.
-pub fn total<'g>(gaps: impl Iterator<Item = &'g Gap>) -> String {
-    seconds(gaps.map(|gap| whole(gap.seconds)).sum())
+/// The duration of all gaps in seconds. Each is rounded once, so what is printed for them adds up to it.
+pub fn total<'g>(gaps: impl Iterator<Item = &'g Gap>) -> f64 {
+    // An empty sum of floats is -0.0.
+    gaps.fold(0.0, |all, gap| all + gap.seconds)
 }
 
-/// Whole seconds, rounded up.
-fn whole(seconds: f64) -> u64 {
-    Dur::from_secs_f64(seconds).millis().div_ceil(1_000)
+/// Whole seconds for people, however many.
+pub fn shown(seconds: f64) -> String {
+    Dur::from_secs_f64(seconds).shown_within(Dur::secs(1))
 }
 
-fn seconds(whole: u64) -> String {
-    Dur::secs(whole).shown_within(Dur::secs(1))
+/// The nearest number of seconds.
+fn whole(of: Dur) -> f64 {
+    Dur::secs(of.plus(Dur(500)).millis() / 1_000).as_secs_f64()
 }
 
 /// Periods in which the last proof was too old, or in which there was none since drctl first knew the plan. `every` is the maximum age of a
@@ -100,8 +97,7 @@ pub fn unproven(
     let mut marks: Vec<Timestamp> = first.into_iter().chain(good).filter(|at| *at < asked.until).collect();
     marks.sort_unstable();
     let next = |i: usize| marks.get(i + 1).copied();
-    let gaps = marks.iter().enumerate().filter_map(|(i, at)| Gap::between(*at + every, next(i), None, asked));
-    gaps.filter(|gap| gap.seconds > 0.0).collect()
+    marks.iter().enumerate().filter_map(|(i, at)| Gap::between(*at + every, next(i), None, asked)).collect()
 }
 
 /// Periods in which a store that a run promoted had no standby, until the end of the step that proved that one streams.

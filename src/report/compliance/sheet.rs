@@ -203,7 +203,7 @@ fn figures(report: &Compliance) -> Table {
         ),
         (
             "Time without a standby, added up over all databases",
-            history::total(report.applications.iter().flat_map(|a| &a.unprotected)),
+            history::shown(t.unprotected_s),
             tone(t.unprotected_s > 0.0),
         ),
         ("Runs without evidence", t.without_evidence.to_string(), tone(t.without_evidence > 0)),

@@ -2,8 +2,8 @@
 
 use super::asked::ReportRequest;
 use super::document::{Application, Books, Class, Counts, Figures, RunLine, Tally, Totals};
-use super::findings;
 use super::history::{Sample, Statistics};
+use super::{findings, history};
 use crate::model::measure::Verdict;
 use crate::report::duties::Obligation;
 
@@ -92,11 +92,7 @@ pub(super) fn totals(
         drills_failed: findings::failed(books, asked),
         unproven: applications.iter().filter(|a| a.unproven.iter().any(|gap| gap.open)).count(),
         never_proven: applications.iter().filter(|a| a.never_proven).count(),
-        // An empty sum of floats is -0.0.
-        unprotected_s: applications
-            .iter()
-            .flat_map(|a| &a.unprotected)
-            .fold(0.0, |all, gap| all + gap.seconds),
+        unprotected_s: history::total(applications.iter().flat_map(|a| &a.unprotected)),
         without_evidence: lines
             .iter()
             .filter(|line| line.ended_at.is_some() && line.bundle.is_none())

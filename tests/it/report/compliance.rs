@@ -474,7 +474,9 @@ fn an_incident_that_stopped_has_not_recovered_yet() {
     let report = json(&asked("json"));
     let of = |key: &str| report["totals"][key].as_u64().unwrap();
     assert_eq!((of("not_recovered"), of("not_recovered_yet")), (0, 1), "{:#}", report["totals"]);
-    let yet = |f: &&Value| f["text"].as_str().unwrap().starts_with("not recovered yet: users were still out");
+    let yet = |f: &&Value| {
+        f["text"].as_str().unwrap().starts_with("not recovered yet: users were still out at least ")
+    };
     assert_eq!(report["findings"].as_array().unwrap().iter().filter(yet).count(), 1, "{report:#}");
     let md = asked("md");
     assert!(md.contains("| Incidents not recovered yet | 1 |"), "{md}");
@@ -540,6 +542,12 @@ fn a_rehearsal_is_judged_by_its_own_clock() {
     let md = folder.ok(&["report", "compliance", "--sandbox", "--format", "md"]);
     let row = md.lines().find_map(|line| line.split_once("added up over all databases | ")).unwrap().1;
     assert_eq!(Dur::parse(row.trim_end_matches(" |")).unwrap(), sum, "what is printed adds up: {md}");
+    assert_eq!(report["totals"]["unprotected_s"].as_f64(), Some(sum.as_secs_f64()), "the same everywhere");
+    for gap in gaps {
+        let time = |key: &str| Timestamp::parse(gap[key].as_str().unwrap()).unwrap();
+        let exact = time("to").since(time("from")).as_secs_f64();
+        assert_eq!(gap["seconds"].as_f64(), Some(exact.round()), "{gap:#}");
+    }
 }
 
 /// A tabletop drill proves nothing, so it must not make the share of good runs look better.
