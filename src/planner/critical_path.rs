@@ -6,6 +6,7 @@ use crate::kinds::Operation;
 use crate::kinds::shared::names::Answers;
 use crate::model::ids::StepId;
 use crate::model::intent::Intent;
+use crate::model::properties::Felt;
 use crate::model::time::Dur;
 use crate::record::action::{Action, Gate, Undo};
 use crate::record::runbook::{Phase, Runbook, Step};
@@ -75,6 +76,19 @@ fn serves(runbook: &Runbook, step: &Step) -> bool {
     step.phase < Phase::Protect || (step.phase == Phase::Watch && lets_go)
 }
 
+/// Whether users may fail from the start of a step, in a planned move. The phase of the approvals comes after the fence, but drctl asks for
+/// them at the start of the run, while users are served; a command of that phase can run then, too.
+fn takes_from_users(step: &Step) -> bool {
+    if !(Phase::Fence..Phase::Protect).contains(&step.phase) {
+        return false;
+    }
+    match step.action.properties().felt {
+        Felt::Always => true,
+        Felt::FromTheFenceOn => step.phase != Phase::Gate,
+        Felt::Never => step.phase == Phase::Fence,
+    }
+}
+
 /// The steps that count for that time: those that serve users, and whatever these wait for. If a failback first makes a standby, that is
 /// part of it, although a standby normally comes after users are served.
 fn counted(runbook: &Runbook) -> BTreeSet<&StepId> {
@@ -120,7 +134,7 @@ fn longest(
             step.needs.iter().map(|n| &n.step).chain(rungs(runbook, step).filter(|s| rung(s)).map(|s| &s.id));
         let before = waits.filter_map(|id| ends.get(id).map(|(d, _)| (*d, id))).max_by_key(|(d, _)| *d);
         let (start, from) = before.map_or((Dur::ZERO, None), |(d, id)| (d, Some(id)));
-        if planned && (Phase::Fence..Phase::Protect).contains(&step.phase) {
+        if planned && takes_from_users(step) {
             out_from = Some(out_from.map_or(start, |began| began.min(start)));
         }
         ends.insert(&step.id, (start.plus(cost(step)), from));

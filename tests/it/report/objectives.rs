@@ -4,6 +4,8 @@ use drctl::model::intent::{Drill, Intent};
 use drctl::model::measure::Verdict;
 use drctl::model::time::Dur;
 use drctl::planner::critical_path;
+use drctl::record::runbook::Runbook;
+use drctl::report::history::History;
 use drctl::report::summary;
 
 use crate::cli::contract::{Folder, json};
@@ -166,6 +168,30 @@ fn a_failback_is_expected_to_take_as_long_as_the_standby_that_it_waits_for() {
     let rig = Rig { intent: Intent::Failover, ..Rig::new(truststream(), "region-lost", 1) };
     let failover = critical_path::critical(&rig.rehearse().unwrap().ended.state.runbook);
     assert_eq!(failover.users, None, "users are out all the time");
+}
+
+/// drctl asks for approvals at the start of a planned move. Users are served while it waits for them, and until the fence.
+#[test]
+fn users_do_not_wait_while_a_planned_move_waits_for_an_approval() {
+    let folder = Folder::with_plans();
+    let shown = || {
+        let args = ["failback", "truststream", "--sandbox=after-failover", "--dry-run", "--output", "json"];
+        let (_, out, err) = folder.run(&args);
+        let book: Runbook = serde_json::from_value(json(&out)["runbook"].clone())
+            .unwrap_or_else(|why| panic!("{why}: {out}{err}"));
+        let asks = book.steps.iter().any(|step| step.id.as_str() == "approve.go");
+        (asks, critical_path::critical(&book), History::default().predict(&book))
+    };
+    let (asks, without, foreseen) = shown();
+    assert!(!asks);
+    let path = folder.path().join("plans/truststream.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let gate = "gates:\n  go: {at: promote, approval: \"promote now?\", expires_after: 30m}\n";
+    std::fs::write(&path, format!("{text}\n{gate}")).unwrap();
+    let (asks, with, with_gate) = shown();
+    assert!(asks);
+    assert_eq!(with.users, without.users, "{with:?}");
+    assert!(with_gate.users_p50_ms.unwrap() < Dur::mins(15), "{with_gate:?} {foreseen:?}");
 }
 
 #[test]
