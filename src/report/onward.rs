@@ -116,6 +116,10 @@ pub fn unprotected(state: &RunState, fence: &Fence, protection: &Protection) -> 
     if goes_on(state) || end_of(state).is_some() {
         return Some(warning);
     }
+    if !state.finished() && protection.unprotected.iter().all(|of| state.still_makes_standby(of)) {
+        let commands = vec![state.created.command("runs resume", "")];
+        return Some(Warning { next: "this run makes it:".to_owned(), commands, ..warning });
+    }
     let plan = &state.created.plan;
     let from = state.runbook.from.as_ref().map_or("SITE", SiteName::as_str);
     let (next, commands) = match state.runbook.intent {
@@ -204,7 +208,17 @@ pub fn ways(state: &RunState) -> Vec<PossibleCommand> {
     }
     if state.watch_paused() {
         let held = if state.guards().is_empty() { "" } else { "; until then the run holds its guards" };
-        let means = format!("continues to watch that users stay served{held}");
+        let lacking: Vec<&str> = state
+            .promoted_at
+            .keys()
+            .filter(|of| state.still_makes_standby(of))
+            .map(ComponentName::as_str)
+            .collect();
+        let makes = match lacking.as_slice() {
+            [] => String::new(),
+            of => format!("makes the standby of {}, and ", of.join(", ")),
+        };
+        let means = format!("{makes}continues to watch that users stay served{held}");
         return vec![PossibleCommand { command: state.created.command("runs resume", ""), means }];
     }
     state.ways_on()

@@ -76,6 +76,18 @@ impl RunState {
         })
     }
 
+    /// Whether no standby of a promoted store streams yet, and a step of the run that has not ended makes one or waits for one.
+    pub fn still_makes_standby(&self, component: &ComponentName) -> bool {
+        let makes = |(step, at): (&Step, &StepState)| {
+            let of = step.phase == Phase::Protect && step.component.as_ref() == Some(component);
+            let hook = matches!(step.action, Action::Op(Operation::Run(_)));
+            of && !hook && !step.background && !at.work.status.settled()
+        };
+        self.promoted_at.contains_key(component)
+            && !self.rejoined(component)
+            && self.runbook.steps.iter().zip(&self.steps).any(makes)
+    }
+
     /// When this run proved that a standby streams, by component.
     pub fn streamed_at(&self) -> impl Iterator<Item = (&ComponentName, Timestamp)> {
         self.steps.iter().filter_map(|at| Some((at, at.work.ended_at?))).flat_map(|(at, ended)| {

@@ -322,7 +322,7 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
     }
     for component in plan.components.values() {
         let Role::Store(spec) = component.role() else { continue };
-        let (mut replicas, mut unseen) = (0, Vec::new());
+        let (mut replicas, mut unseen, mut made) = (0, Vec::new(), String::new());
         let writers = active::live_writers(plan, seen, component);
         if writers.len() > 1 {
             let sites: Vec<_> = writers.iter().map(SiteName::as_str).collect();
@@ -341,13 +341,16 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
                 None => state.is_replica() && state.streaming != Some(false),
             };
             match seen.database(&Target::Database(db), now) {
+                Knowledge::Fresh(state) if state.is_being_created() => {
+                    made = format!("; a server in {site} is still being created");
+                }
                 Knowledge::Fresh(state) if keeps_up(state) => replicas += 1,
                 Knowledge::Fresh(_) => {}
                 _ => unseen.push(site.to_string()),
             }
         }
         if replicas == 0 && unseen.is_empty() {
-            return Protection::Unprotected(format!("{} has no replica that keeps up", component.name));
+            return Protection::Unprotected(format!("{} has no replica that keeps up{made}", component.name));
         }
         if writers.is_empty() {
             return match unseen.is_empty() {

@@ -1,11 +1,14 @@
 //! The screens while a recovery is stopped, was given up, or has left two servers that take writes.
 
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Command;
+
 use drctl::journal::Journal as _;
 use drctl::model::ids::RunId;
 use drctl::model::waiver::Person;
 use drctl::record::event::Signal;
 
-use crate::cli::contract::{Folder, json};
+use crate::cli::contract::{Folder, finish, json};
 use crate::evidence::signatures::{state_of, store};
 
 const RUN: &str = "sandbox-truststream-failover-s1-1";
@@ -343,4 +346,37 @@ fn an_unknown_active_site_is_no_place() {
     use drctl::inventory::ActiveSite;
     assert_eq!(ActiveSite::Unknown.words(), "active site unknown");
     assert_eq!(ActiveSite::At(drctl::model::ids::SiteName::new("west")).words(), "active in west");
+}
+
+/// A run that was paused after users are served still has to make the standby, so no other run has to. A server that is still being created
+/// protects nothing.
+#[test]
+fn a_paused_watch_says_that_this_run_makes_the_standby() {
+    let folder = Folder::with_plans();
+    let args = ["switchover", "truststream", "--to", "us-east-1", "--yes", "--sandbox", "--pace", "300"];
+    let mut child = folder.start(&args);
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("rejoin.db.us-west-2 started") {
+        line.clear();
+        assert!(err.read_line(&mut line).unwrap() > 0, "no standby was made");
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let mut rest = String::new();
+    err.read_to_string(&mut rest).unwrap();
+    let (_, out, _) = finish(child.wait_with_output().unwrap());
+    assert!(out.contains("RECOVERED, watch paused: switchover of truststream"), "{out}{rest}");
+    let resume = "drctl runs resume sandbox-truststream-switchover-s1-1 --sandbox";
+    let standby = format!("UNPROTECTED: no standby follows db\n           this run makes it: {resume}\n");
+    assert!(out.contains(&standby), "{out}");
+    assert!(!out.contains("reprotect") && !out.contains("failback truststream"), "{out}");
+    let next = format!("makes the standby of db, and continues to watch that users stay served: {resume}");
+    assert!(out.contains(&next), "{out}");
+    let status = folder.run(&["status", "truststream", "--sandbox"]).1;
+    let protection = status.lines().find(|line| line.starts_with("  protection  ")).unwrap();
+    assert!(protection.contains("UNPROTECTED: db has no replica that keeps up"), "{status}");
+    assert!(protection.contains("; a server in us-west-2 is still being created"), "{status}");
+    folder.run(&["runs", "resume", "--sandbox"]);
+    let status = folder.run(&["status", "truststream", "--sandbox"]).1;
+    assert!(status.contains("  protection  protected\n"), "{status}");
 }

@@ -292,6 +292,11 @@ impl DatabaseState {
         matches!(self.role, DatabaseRole::Replica { .. })
     }
 
+    /// Whether a service still creates it. It takes no writes of its source yet.
+    pub fn is_being_created(&self) -> bool {
+        self.status == "creating"
+    }
+
     /// Whether it receives the writes of another server, as far as that is visible. For a managed replica, the control plane names the
     /// source.
     pub fn follows_source(&self, engine: Engine, source: &DatabaseRef) -> bool {
