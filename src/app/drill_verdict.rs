@@ -67,11 +67,18 @@ fn not_back(first: &RunState, back: &Ending) -> String {
         return format!("users are still in {to}: the return, run {id}, waits for a person. To go on, {on}");
     }
     let home = first.runbook.from.as_ref().map_or("SITE", SiteName::as_str);
-    let next = match back.run.as_deref().filter(|run| !run.finished()) {
-        Some(run) => live_drill::way_on(run),
-        None => format!("run {}", live_drill::again(first)),
+    let lost = format!("If {to} is lost, run drctl failover {name} --to {home}");
+    let next = match back.run.as_deref() {
+        Some(run) if !run.finished() => live_drill::way_on(run),
+        // A person decided that, so there is no problem to correct first.
+        Some(run) if run.mode == Mode::Finished(Outcome::Cancelled) => {
+            let again = live_drill::again(first);
+            let id = &run.created.run;
+            return format!(
+                "USERS ARE NOT BACK from {to}: the return, run {id}, was cancelled. To move them back, run {again}. {lost}"
+            );
+        }
+        _ => format!("run {}", live_drill::again(first)),
     };
-    format!(
-        "USERS ARE NOT BACK from {to}. Correct the problem above, then {next}. If {to} is lost, run drctl failover {name} --to {home}"
-    )
+    format!("USERS ARE NOT BACK from {to}. Correct the problem above, then {next}. {lost}")
 }

@@ -86,6 +86,14 @@ pub fn owed_by(state: &RunState, runs: &[RunState]) -> Option<String> {
     way_back_is_owed(half).filter(|_| half.created.run == state.created.run)
 }
 
+/// The same for a run that is over: the first half, or a return that did not move its users back.
+pub fn owed_after(state: &RunState, runs: &[RunState]) -> Option<String> {
+    let half = halfway(&state.created.plan, runs)?;
+    let of = &half.created.run;
+    let theirs = state.created.run == *of || state.created.returns.as_ref() == Some(of);
+    way_back_is_owed(half).filter(|_| theirs)
+}
+
 /// The command that starts the return.
 pub fn again(state: &RunState) -> String {
     let plan = &state.created.plan;

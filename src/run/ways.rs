@@ -14,7 +14,7 @@ use super::{approval, overriding};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::{Called, Operation};
 use crate::model::duty::Decision;
-use crate::model::ids::ComponentName;
+use crate::model::ids::{ComponentName, SiteName};
 use crate::model::intent::Intent;
 use crate::record::action::{Action, Undo};
 use crate::record::event::{End, WorldKind};
@@ -47,11 +47,19 @@ pub struct CalledOff {
     pub users_out: bool,
     /// Whether users are served at the new site, and the run only watches.
     pub served: bool,
+    /// The site where a live drill then leaves users, if the run should move them back from there.
+    pub away: Option<SiteName>,
 }
 
 impl CalledOff {
     /// The same in one sentence.
     pub fn words(&self) -> String {
+        let away = self.away.as_ref().map_or_else(String::new, |site| format!("; users then stay in {site}"));
+        format!("{}{away}", self.of_steps())
+    }
+
+    /// What it does with the steps.
+    fn of_steps(&self) -> String {
         let some = |steps: &[String]| {
             let shown: Vec<&str> = steps.iter().take(SHOWN).map(String::as_str).collect();
             let more = steps.len().saturating_sub(SHOWN);
@@ -184,6 +192,10 @@ impl RunState {
                 false => Vec::new(),
             },
             served: past.is_some() && self.served_again(),
+            away: match past {
+                None if self.created.returns.is_some() => self.runbook.from.clone(),
+                _ => None,
+            },
             users_out: past.is_some() && self.runbook.intent == Intent::Failover && !self.served_again(),
             past,
         }

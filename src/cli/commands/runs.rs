@@ -343,7 +343,7 @@ fn over(context: &Context, printer: &Printer, state: &RunState, states: &[RunSta
     let run = &state.created.run;
     let now = if context.is_rehearsal() { state.last_at } else { crate::app::clock::now()? };
     let left = in_doubt::left(std::slice::from_ref(state), now);
-    let owed = live_drill::owed_by(state, states);
+    let owed = live_drill::owed_after(state, states);
     let warnings = onward::left_by(state, states);
     let done = left.is_empty() && owed.is_none() && warnings.is_empty();
     let what = if done { "nothing is pending" } else { "no step is left to continue" };

@@ -402,6 +402,21 @@ fn a_return_that_waits_is_found_again_and_ends_with_the_verdict() {
     );
     assert!(code == 4 && err.contains(&found) && err.contains(&next), "{code}: {out}{err}");
     assert_eq!(folder.ok(&["runs", "list", "--sandbox"]).lines().count(), 2, "another return was started");
+    // A return that is cancelled leaves users away, and says so before and after, however often somebody resumes it.
+    let shown = folder.ok(&["runs", "show", &back, "--sandbox"]);
+    assert!(shown.contains("; users then stay in us-east-1\n"), "{shown}");
+    let (_, _, err) = folder.run(&["runs", "cancel", &back, "--reason", "stay", "--yes", "--sandbox"]);
+    let again = "drctl drill starter --mode live --sandbox calm --seed 1";
+    let not_back = format!(
+        "USERS ARE NOT BACK from us-east-1: the return, run {back}, was cancelled. To move them back, run {again}."
+    );
+    assert!(err.contains(&not_back) && !err.contains("Correct the problem"), "{err}");
+    for _ in 0..2 {
+        let (code, _, err) = folder.run(&["runs", "resume", &back, "--sandbox"]);
+        let words = format!("users are in us-east-1 for a drill. To move them back, run {again}");
+        assert!(code == 5 && err.contains(&words) && !err.contains("nothing is pending"), "{code}: {err}");
+    }
+    let (back, ..) = begun(4);
     let (code, out, err) = approved(&back);
     let verdict =
         "live drill of starter: users moved there and back, but an objective was missed or not proven";
