@@ -10,6 +10,7 @@ pub mod documents;
 pub mod duties;
 pub mod evidence;
 pub mod fences;
+mod foretold;
 pub mod gantt;
 pub mod history;
 pub mod html;

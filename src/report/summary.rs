@@ -14,7 +14,7 @@ use super::protection::{self, Protection};
 use super::restore::{Restored, restored};
 use super::steps::{self, StepReport};
 use super::unsettled::{InDoubt, Store};
-use super::{afterwards, decisions, duties, measured, onward, outcomes, overrides, said, steered};
+use super::{afterwards, decisions, duties, foretold, measured, onward, outcomes, overrides, said, steered};
 use crate::kinds::shared::restore::{RestoreJob, RestoreStep};
 use crate::kinds::{Fact, Operation};
 use crate::model::change::Change;
@@ -302,7 +302,7 @@ fn active(state: &RunState, attained: &Attainment) -> Active {
 
 /// The notes of the runbook, and remarks from the proofs of fences.
 fn notes(state: &RunState) -> Vec<String> {
-    let mut all = state.runbook.notes.clone();
+    let mut all = foretold::notes(state);
     all.extend(state.counts_for_nothing().map(|why| format!("this run proves nothing: {why}")));
     all.extend(state.waivers.iter().filter_map(|waiver| state.waives_nothing(waiver)));
     all.extend(unsampled(state));

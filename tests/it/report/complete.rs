@@ -466,3 +466,30 @@ fn a_step_that_a_person_skipped_is_in_every_form() {
     let told = folder.ok(&["evidence", "verify", "b.tar", "--sandbox"]);
     assert!(told.contains("Z: Step skipped: scale.nodes skipped by ") && of(&told), "{told}");
 }
+
+/// The notes of a runbook say what its steps do. Before these steps that is a plan, and after a cancel it did not happen.
+#[test]
+fn a_run_that_did_nothing_reports_nothing_that_it_would_have_done() {
+    let folder = Folder::with_plans();
+    let plan = folder.path().join("plans/truststream.yaml");
+    let text = std::fs::read_to_string(&plan).unwrap();
+    let gate = "gates:\n  go: {at: promote, approval: \"promote now?\"}\n";
+    std::fs::write(&plan, format!("{text}\n{gate}")).unwrap();
+    let start = ["switchover", "truststream", "--to", "us-east-1", "--yes", "--sandbox"];
+    let (code, out, err) = folder.run(&start);
+    assert!(
+        code == 4 && out.contains("truststream-db will be renamed to truststream-db-set-aside-"),
+        "{out}{err}"
+    );
+    assert!(!out.contains("is renamed to"), "{out}");
+    let run = "sandbox-truststream-switchover-s1-1";
+    folder.run(&["runs", "cancel", run, "--reason", "not today", "--yes", "--sandbox"]);
+    let report = json(&folder.ok(&["report", "run", run, "--format", "json", "--sandbox"]));
+    assert_eq!(report["outcome"], "cancelled", "{report:#}");
+    let notes = report["notes"].to_string();
+    for words in ["renamed to", "after the move", "again before the switch"] {
+        assert!(!notes.contains(words), "{words}: {notes}");
+    }
+    let (_, out, err) = folder.run(&["failback", "truststream", "--yes", "--sandbox=after-failover"]);
+    assert!(out.contains("is not a standby. This run first makes it one"), "{out}{err}");
+}
