@@ -12,7 +12,7 @@ use crate::model::ids::ComponentName;
 use crate::model::time::Timestamp;
 use crate::record::action::{Action, Check, Gate};
 use crate::record::event::{End, EventKind};
-use crate::record::runbook::Step;
+use crate::record::runbook::{Phase, Step};
 
 impl RunState {
     /// Whether the run requested a new server under this server's name.
