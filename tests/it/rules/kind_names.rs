@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         &["aurora", "autoscaling", "ecs", "external", "postgres", "rds", "route53", "s3"],
         "the list of kinds",
     ),
-    ("src/kinds/operation.rs", &["aurora", "autoscaling", "ecs", "rds", "route53"], "the list of operations"),
+    ("src/kinds/operation.rs", &["aurora", "autoscaling", "ecs", "rds"], "the list of operations"),
     ("src/kinds/state.rs", &["autoscaling", "ecs"], "the list of states"),
     (
         "src/kinds/target.rs",
