@@ -476,7 +476,7 @@ impl Starting<'_> {
             severity: self.context.severity(
                 self.options.how.severity,
                 self.intent,
-                self.drill.class.is_some(),
+                self.drill.class.is_some_and(Drill::has_own_severity),
             ),
             severity_given: None,
             incident: self.options.how.incident.as_deref().map(one_line),

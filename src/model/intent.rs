@@ -85,6 +85,14 @@ impl Drill {
         }
     }
 
+    /// Whether it has the severity of a drill. The others compute what a failover would do, so they have the severity of that failover.
+    pub const fn has_own_severity(self) -> bool {
+        match self {
+            Self::Tabletop | Self::Rehearsal => false,
+            Self::Isolated | Self::Live => true,
+        }
+    }
+
     /// What it touches, and so what it proves.
     pub const fn means(self) -> &'static str {
         match self {

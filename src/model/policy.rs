@@ -175,7 +175,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The severity of a run: the given one, or the policy's for its intent. A live drill counts as a drill.
+    /// The severity of a run: the given one, or the policy's for its intent. `drill` is whether it has the severity of a drill.
     pub fn severity(&self, given: Option<Severity>, intent: Intent, drill: bool) -> Severity {
         let intent = if drill { Intent::Drill } else { intent };
         given.or_else(|| self.severity_of.get(&intent).copied()).unwrap_or(Severity::P0)

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::form::{all, is_asked_for, stands_beside, step};
 use super::input::Input;
 use crate::model::ids::StepId;
-use crate::model::intent::Intent;
-use crate::model::policy::Change;
+use crate::model::intent::{Drill, Intent};
+use crate::model::policy::{Change, Policy};
 use crate::model::properties::Consent;
+use crate::model::severity::Severity;
 use crate::plan::types::Hook;
 use crate::policy::matrix;
 use crate::record::action::{Action, Gate};
@@ -17,10 +18,10 @@ use crate::record::runbook::{Need, Phase, Step};
 pub const APPROVAL: &str = "approve.policy";
 
 /// Adds one gate at the start for the approvals that the policy requires. Every step that needs approval waits for it, in addition to its
-/// other needs.
-pub(super) fn ask(input: &Input<'_>, steps: &mut Vec<Step>) {
+/// other needs. A rehearsal drill changes nothing and waits for nobody: a note says which approvals the run would need.
+pub(super) fn ask(input: &Input<'_>, steps: &mut Vec<Step>) -> Option<String> {
     // Approving the first half of a drill covers the way back, so users do not wait there.
-    let Some(policy) = input.policy.filter(|_| !input.request.returns) else { return };
+    let policy = input.policy.filter(|_| !input.request.returns)?;
     let waits = |s: &Step| has_to_be_agreed_to(s, input.request.intent);
     let stands = |hook: &Hook| {
         // The last phase gets its steps after all others exist.
@@ -29,14 +30,37 @@ pub(super) fn ask(input: &Input<'_>, steps: &mut Vec<Step>) {
     };
     let asks = |hook: &&Hook| is_asked_for(hook, input.request.intent) && stands(hook);
     let hooked = || input.plan.hooks.iter().any(|hook| asks(&hook));
-    let Some(first) = steps.iter().position(waits).or_else(|| hooked().then_some(0)) else { return };
-    let Some(gate) = gate(input, policy, &stands) else { return };
+    let first = steps.iter().position(waits).or_else(|| hooked().then_some(0))?;
+    let gate = gate(input, policy, &stands)?;
+    if input.request.drill == Some(Drill::Rehearsal) {
+        return would_wait(input, policy, &gate);
+    }
     let after: Vec<StepId> = steps.iter().filter(|s| waits(s)).map(|s| s.id.clone()).collect();
     let behind = behind(steps, &after);
     for step in steps.iter_mut().filter(|s| after.contains(&s.id) && !behind.contains(&s.id)) {
         step.needs.extend(all(std::slice::from_ref(&gate.id)));
     }
     steps.insert(first, gate);
+    None
+}
+
+/// The approvals that a real run would need, for a drill that does not wait for them.
+fn would_wait(input: &Input<'_>, policy: &Policy, gate: &Step) -> Option<String> {
+    let Action::Gate(Gate::Approval { by, .. }) = &gate.action else { return None };
+    let (intent, severity) = (input.request.intent, severity(input, policy));
+    Some(format!(
+        "a {intent} at {severity} needs the approval of {}; this drill changes nothing and does not wait for it",
+        by.join(" and ")
+    ))
+}
+
+/// The severity that decides who must approve.
+fn severity(input: &Input<'_>, policy: &Policy) -> Severity {
+    let request = input.request;
+    let drill = request.drill.is_some_and(Drill::has_own_severity);
+    let severity = policy.severity(request.severity, request.intent, drill);
+    // The approvers of the more severe incident still decide.
+    input.continues.and_then(|old| old.severity).map_or(severity, |old| old.min(severity))
 }
 
 /// Whether a step needs approval: it changes which server takes writes or whom it admits, data, names, or the configuration of clients. If
@@ -71,15 +95,9 @@ fn behind(steps: &[Step], these: &[StepId]) -> BTreeSet<StepId> {
     these.iter().filter(|id| reaches(id)).cloned().collect()
 }
 
-fn gate(
-    input: &Input<'_>,
-    policy: &crate::model::policy::Policy,
-    stands: &dyn Fn(&Hook) -> bool,
-) -> Option<Step> {
+fn gate(input: &Input<'_>, policy: &Policy, stands: &dyn Fn(&Hook) -> bool) -> Option<Step> {
     let request = input.request;
-    let severity = policy.severity(request.severity, request.intent, request.drill.is_some());
-    // The approvers of the more severe incident still decide.
-    let severity = input.continues.and_then(|old| old.severity).map_or(severity, |old| old.min(severity));
+    let severity = severity(input, policy);
     let demand = matrix::demand_with(policy, input.plan, (request.intent, severity), stands);
     if demand.by.is_empty() {
         return None;

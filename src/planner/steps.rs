@@ -358,7 +358,7 @@ impl<'a> Draft<'a> {
         }) {
             self.steps.clear();
         }
-        approvals::ask(self.input, &mut self.steps);
+        self.notes.extend(approvals::ask(self.input, &mut self.steps));
         self.evidence_after();
         self.release_guards();
         hooks::insert(self.input.plan, self.input.request.intent, &mut self.steps);

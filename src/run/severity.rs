@@ -28,7 +28,15 @@ impl Purpose {
 
     /// The default severity under these terms. Terms without it had the default policy.
     fn usual(self, terms: &Terms) -> Severity {
-        let drill = self.drill.is_some();
+        self.set(terms, self.drill.is_some_and(Drill::has_own_severity))
+    }
+
+    /// The same as earlier versions had it: every drill had the severity of a drill.
+    fn usual_before(self, terms: &Terms) -> Severity {
+        self.set(terms, self.drill.is_some())
+    }
+
+    fn set(self, terms: &Terms, drill: bool) -> Severity {
         let intent = if drill { Intent::Drill } else { self.intent };
         let set =
             terms.settings.get(&format!("policy.severity_of.{intent}")).and_then(|text| text.parse().ok());
@@ -56,8 +64,10 @@ pub fn keeping(created: RunCreated, kept: Option<Severity>, purpose: Purpose) ->
 
 /// The severity that a run was decided under.
 pub fn decided(created: &RunCreated, at: Timestamp, purpose: Purpose) -> Decided {
-    let usual = purpose.usual(&created.terms);
-    let severity = parsed(created.severity.as_ref()).unwrap_or(usual);
+    let recorded = parsed(created.severity.as_ref());
+    let before = recorded.filter(|of| *of == purpose.usual_before(&created.terms));
+    let usual = before.unwrap_or_else(|| purpose.usual(&created.terms));
+    let severity = recorded.unwrap_or(usual);
     let given = parsed(created.severity_given.as_ref()).unwrap_or(severity);
     let requester = &created.requester;
     let (by, signed) = (Some(requester.who.clone()), requester.signature.is_some());

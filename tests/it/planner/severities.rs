@@ -2,7 +2,7 @@
 
 use drctl::executor::create;
 use drctl::journal::{Journal as _, Record, chain};
-use drctl::model::ids::RunId;
+use drctl::model::ids::{RunId, StepId};
 use drctl::model::intent::Intent;
 use drctl::model::policy::Policy;
 use drctl::model::severity::Severity;
@@ -15,7 +15,8 @@ use drctl::report;
 use drctl::run::severity::{Purpose, decided, keeping};
 
 use crate::cli::contract::{Folder, json};
-use crate::evidence::signatures::store;
+use crate::evidence::signatures::{as_operator, state_of, store};
+use crate::planner::approval_policy;
 use crate::planner::refusals::{PLAN, case, site};
 use crate::run::hard_cases::waiver;
 use crate::run::resume::events;
@@ -147,6 +148,32 @@ fn a_continued_run_names_the_severity_that_was_given_and_the_one_that_it_keeps()
     let forged = given(Some(Severity::P2));
     let all = report::severity::all(&[(&before, at), (&forged, at)]);
     assert!(all[1].lowered && all[1].words().contains("lowered from P1 to P2"), "{all:#?}");
+}
+
+/// Such a drill is about the failover, so it names the approvers of the failover. Nothing changes, so it waits for nobody.
+#[test]
+fn a_drill_of_a_failover_has_its_severity_and_its_approvers() {
+    let folder = approval_policy::truststream();
+    let drill = |mode: &str| {
+        let args = ["drill", "truststream", "--mode", mode, "--sandbox", "--yes"];
+        let (code, out, err) = as_operator(&folder, "ann.key", &args);
+        assert!([0, 5].contains(&code), "{mode}: {code} {out} {err}");
+        let runs = store(&folder).runs().unwrap();
+        let run = runs.iter().find(|row| row.run.as_str().contains(&format!("drill-{mode}"))).unwrap();
+        state_of(&folder, run.run.as_str())
+    };
+    let (table, rehearsal) = (drill("tabletop"), drill("rehearsal"));
+    for state in [&table, &rehearsal] {
+        let decided = state.severity();
+        assert_eq!((decided.severity, decided.usual), (Severity::P0, Severity::P0), "{decided:?}");
+    }
+    let gate = table.position(&StepId::new(approval_policy::GATE)).map(|i| &table.step(i).action);
+    let Some(Action::Gate(Gate::Approval { ask, by, .. })) = gate else { panic!("{gate:?}") };
+    assert!(ask.starts_with("P0 failover (tabletop drill) to us-east-1"), "{ask}");
+    assert_eq!(*by, ["dba", "engineering-lead"]);
+    assert!(rehearsal.position(&StepId::new(approval_policy::GATE)).is_none());
+    let note = "a failover at P0 needs the approval of dba and engineering-lead; this drill changes nothing";
+    assert!(rehearsal.runbook.notes.iter().any(|n| n.starts_with(note)), "{:#?}", rehearsal.runbook.notes);
 }
 
 /// A severity that nobody declared still decided who had to approve, so every report names it.
