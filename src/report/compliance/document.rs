@@ -127,7 +127,7 @@ pub struct Totals {
     /// Runs by kind.
     #[serde(flatten)]
     pub counts: Counts,
-    /// Runs that succeeded.
+    /// Runs that succeeded, without tabletop and rehearsal drills.
     pub good: usize,
     /// Incidents that ended, and users were never seen to be served again.
     pub not_recovered: usize,
@@ -265,6 +265,11 @@ pub struct RunLine {
 }
 
 impl RunLine {
+    /// Whether it counts as a success or a failure: not in a test environment, and not as a tabletop or rehearsal drill.
+    pub(super) const fn could_succeed(&self) -> bool {
+        !matches!(self.class, Class::Test | Class::Read)
+    }
+
     /// Whether it only computed a runbook, which proves nothing.
     pub(super) fn only_read(&self) -> bool {
         self.outcome == outcomes::Word::Read.id()

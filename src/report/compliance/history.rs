@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::asked::ReportRequest;
 use crate::model::ids::{ComponentName, RunId};
+use crate::model::intent::Drill;
 use crate::model::measure::Basis;
 use crate::model::time::{Dur, Timestamp, span};
 use crate::report::measured::Measured;
@@ -130,7 +131,9 @@ impl ReportRequest {
             return unprotected(runs, self);
         }
         let own = |run: &&RunState| unprotected(&[*run], &Self { now: run.last_at, ..self.clone() });
-        runs.iter().flat_map(own).collect()
+        // A rehearsal drill counts for no other figure either.
+        let counts = |run: &&&RunState| run.runbook.drill != Some(Drill::Rehearsal);
+        runs.iter().filter(counts).flat_map(own).collect()
     }
 }
 

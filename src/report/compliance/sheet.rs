@@ -219,9 +219,9 @@ fn owed(report: &Compliance) -> usize {
     all.filter(|of| of.overridden_by.is_some() && !of.missing.is_empty()).count()
 }
 
-/// The number of runs that could succeed or fail: all but those of test environments and those that only read.
+/// The number of runs that could succeed or fail.
 fn could_succeed(report: &Compliance) -> usize {
-    report.runs.iter().filter(|line| line.class != Class::Test && !line.only_read()).count()
+    report.runs.iter().filter(|line| line.could_succeed()).count()
 }
 
 const fn tone_of(weight: Weight) -> Tone {

@@ -79,7 +79,7 @@ pub(super) fn totals(
         waivers: lines.iter().map(|line| line.waivers.len()).sum(),
         unfenced: lines.iter().filter(|line| !line.waived_fences.is_empty()).count(),
         fences_pending: lines.iter().map(|line| line.fences_pending).sum(),
-        good: lines.iter().filter(|line| line.good && line.class != Class::Test).count(),
+        good: lines.iter().filter(|line| line.good && line.could_succeed()).count(),
         rto: all.rto,
         rpo: all.rpo,
         rto_of_incidents: incidents.rto,

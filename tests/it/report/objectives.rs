@@ -215,3 +215,21 @@ fn a_reprotect_is_expected_to_take_as_long_as_its_servers_do() {
     let (_, out, err) = folder.run(&[&["reprotect"], &names[..], &args[2..]].concat());
     assert!(out.starts_with("6 plans: 6 possible") && !out.contains(" of 15m"), "{out}{err}");
 }
+
+/// Nothing changes in a rehearsal drill, so it is in the row of what was rehearsed and in no other.
+#[test]
+fn a_rehearsal_drill_is_no_recovery_and_leaves_no_database_without_a_standby() {
+    let folder = Folder::with_plans();
+    folder.ok(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"]);
+    let (code, out, err) = folder.run(&["drill", "starter", "--mode", "rehearsal", "--yes", "--sandbox"]);
+    assert!([0, 5].contains(&code), "{code} {out}{err}");
+    let report = json(&folder.ok(&["report", "compliance", "--sandbox", "--format", "json"]));
+    let runs = report["runs"].as_array().unwrap();
+    let drill = runs.iter().find(|line| line["class"] == "read").unwrap_or_else(|| panic!("{runs:#?}"));
+    let totals = &report["totals"];
+    assert_eq!((&totals["runs"], &totals["read"], &totals["good"]), (&2.into(), &1.into(), &1.into()));
+    let gaps = report["applications"][0]["unprotected"].as_array().unwrap();
+    assert!(gaps.iter().all(|gap| gap["run"] != drill["run"]), "{gaps:#?}");
+    let md = folder.ok(&["report", "compliance", "--sandbox", "--format", "md"]);
+    assert!(md.contains("| Runs that recovered, or passed as a drill | 1 of 1 |"), "{md}");
+}
