@@ -344,7 +344,8 @@ impl View for Progress {
                 if let Some(text) = words(&self.printer, event, state) {
                     let paused = matches!(event.what, EventKind::Paused { .. });
                     // Nobody else can stop it with that key.
-                    let again = match paused && self.bar.get().is_some() && !stops_after(state).is_empty() {
+                    let waits = stops_after(state).starts_with("; stops ");
+                    let again = match paused && self.bar.get().is_some() && waits {
                         true => ". Ctrl-C again stops at once",
                         false => "",
                     };

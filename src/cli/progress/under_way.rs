@@ -73,14 +73,21 @@ pub fn minute(at: Timestamp) -> String {
 /// The beginning of the words about a wait for anybody.
 const PERSON: &str = "WAITS FOR A PERSON";
 
-/// What a paused run is still waiting for.
+/// What a paused run is still waiting for, and what it leaves to go on without it.
 pub fn stops_after(state: &RunState) -> String {
     let open = |i: &usize| state.work(*i).status.in_flight() && !state.step(*i).background;
-    let open: Vec<_> = (0..state.steps.len()).filter(open).map(|i| state.step(i).id.as_str()).collect();
-    match open.as_slice() {
-        [] => String::new(),
-        steps => format!("; stops after {}", steps.join(", ")),
+    let (alone, open): (Vec<usize>, Vec<usize>) =
+        (0..state.steps.len()).filter(open).partition(|i| state.goes_on_alone(*i));
+    let names = |of: &[usize]| of.iter().map(|i| state.step(*i).id.as_str()).collect::<Vec<_>>().join(", ");
+    let waits = if open.is_empty() { String::new() } else { format!("; stops after {}", names(&open)) };
+    if alone.is_empty() {
+        return waits;
     }
+    let resume = state.created.command("runs resume", "");
+    format!(
+        "{waits}; does not wait for {}, which goes on without drctl until {resume} observes it",
+        names(&alone)
+    )
 }
 
 /// That a person paused the run, and which steps it still waits for.

@@ -11,9 +11,11 @@ use drctl::record::runbook::{OnFailure, Phase, Step};
 use drctl::run::RunState;
 use drctl::run::state::{Mode, Status};
 
+use crate::kinds::planned_moves::moving;
 use crate::run::decisions::{
     DONE, after, cancelled, command, component, db, minutes, promote, say, scale, step, under_way,
 };
+use crate::run::resume::events;
 use crate::support::rig::BEGAN;
 
 fn guard() -> Action {
@@ -353,4 +355,18 @@ fn the_line_about_a_pause_names_what_it_waits_for_and_no_key() {
     let shown = |driven| drctl::cli::commands::outcome::pausing(&state, driven);
     assert_eq!(shown(true).as_deref(), Some("no new step starts; stops after scale"));
     assert_eq!(shown(false), None);
+}
+
+/// A rebuild continues for a long time without drctl, so a run that stops does not wait for it.
+#[test]
+fn a_pause_does_not_wait_for_what_goes_on_without_drctl() {
+    let all = events(&moving(Intent::Switchover, "calm", 1).rehearse().unwrap());
+    let alone = |state: &RunState| (0..state.steps.len()).any(|i| state.goes_on_alone(i));
+    let mut states = (1..=all.len()).map(|n| RunState::fold(&all[..n]).unwrap());
+    let mut state = states.find(alone).unwrap();
+    let what = EventKind::Paused { why: "requested".to_owned() };
+    state.apply(&drctl::record::event::Event { at: state.last_at, what }).unwrap();
+    let words = drctl::cli::progress::stops_after(&state);
+    assert!(words.contains("; does not wait for rejoin."), "{words}");
+    assert!(!words.split("; does not wait").next().unwrap().contains("rejoin."), "{words}");
 }
