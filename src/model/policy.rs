@@ -135,7 +135,7 @@ impl Override {
         };
         let by = self.by.join(" or ");
         format!(
-            "in an emergency {by}{also} can override it; the approvals must then follow within {}",
+            "in an emergency {by} (but not the requester){also} can override it; the approvals must then follow within {}",
             self.within_ms
         )
     }

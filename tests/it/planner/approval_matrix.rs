@@ -80,7 +80,7 @@ fn the_policy_is_explained_and_every_number_of_it_is_configuration() {
         "together  dba or cto and dba or cto,",
         "a request is valid for 20m",
         "dba or cto: bob, eve, kim",
-        "override  in an emergency cto can override it; the approvals must then follow within 1h 30m",
+        "override  in an emergency cto (but not the requester) can override it; the approvals must then follow within 1h 30m",
     ] {
         assert!(text.contains(words), "{words}\n{text}");
     }
