@@ -370,7 +370,8 @@ fn a_paused_watch_says_that_this_run_makes_the_standby() {
     let standby = format!("UNPROTECTED: no standby follows db\n           this run makes it: {resume}\n");
     assert!(out.contains(&standby), "{out}");
     assert!(!out.contains("reprotect") && !out.contains("failback truststream"), "{out}");
-    let next = format!("makes the standby of db, and continues to watch that users stay served: {resume}");
+    let next = "makes the standby of db, and continues to watch that users stay served; until then the run holds its guards";
+    let next = format!("{next}: {resume}");
     assert!(out.contains(&next), "{out}");
     let status = folder.run(&["status", "truststream", "--sandbox"]).1;
     let protection = status.lines().find(|line| line.starts_with("  protection  ")).unwrap();
