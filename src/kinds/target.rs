@@ -191,35 +191,6 @@ impl Target {
         self.targeted().is_evidence
     }
 
-    /// Whether it is capacity.
-    #[deny(clippy::wildcard_enum_match_arm)]
-    pub const fn is_scaled(&self) -> bool {
-        match self {
-            Self::Group(_) | Self::Service(_) => true,
-            Self::Database(_)
-            | Self::Task(_)
-            | Self::Records { .. }
-            | Self::Change { .. }
-            | Self::HealthObject(_)
-            | Self::Controls(_)
-            | Self::Secret(_)
-            | Self::Answers { .. }
-            | Self::Identity { .. }
-            | Self::Fence { .. }
-            | Self::Guard { .. }
-            | Self::Alive { .. }
-            | Self::Wrote { .. }
-            | Self::Rebuild { .. }
-            | Self::Backups(_)
-            | Self::Restore { .. }
-            | Self::Granted { .. }
-            | Self::Quotas { .. }
-            | Self::Bucket(_)
-            | Self::Compared(_)
-            | Self::Command { .. } => false,
-        }
-    }
-
     /// Whether a rehearsal begins with what was observed of it.
     pub fn seeds_rehearsal(&self) -> bool {
         self.targeted().seeds_rehearsal
