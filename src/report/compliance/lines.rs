@@ -33,8 +33,10 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &ReportRequest) -> R
     let attained = attainment(run, asked.judged_at(run));
     // A run that was undone before it affected users has no objective.
     let called_off = class != Class::Incident && report.outcome == "cancelled" && !attained.never_recovered;
-    // An incident in progress is measured up to now.
-    let over = (run.finished() || class == Class::Incident) && moves && !called_off;
+    // An incident in progress is measured up to now. The figures of any run are known once users are served again and only the watch is
+    // left.
+    let known = run.over_at().is_some() || class == Class::Incident;
+    let over = known && moves && !called_off;
     let held = terms::held_to(run, books.runs, asked);
     let rpo = |of: Measured| {
         attained.stores.iter().fold(of, |rpo, (store, (figure, _))| {

@@ -381,3 +381,33 @@ fn a_paused_watch_says_that_this_run_makes_the_standby() {
     let status = folder.run(&["status", "truststream", "--sandbox"]).1;
     assert!(status.contains("  protection  protected\n"), "{status}");
 }
+
+/// The recovery time and the loss are known once users are served again, so the report for auditors has them, too.
+#[test]
+fn a_paused_watch_of_a_planned_move_has_its_figures_in_the_compliance_report() {
+    let folder = Folder::with_plans();
+    let args = ["switchover", "truststream", "--to", "us-east-1", "--yes", "--sandbox", "--pace", "300"];
+    let mut child = folder.start(&args);
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("watch started") {
+        line.clear();
+        assert!(err.read_line(&mut line).unwrap() > 0, "it was never watched");
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let mut rest = String::new();
+    err.read_to_string(&mut rest).unwrap();
+    let (_, out, _) = finish(child.wait_with_output().unwrap());
+    assert!(out.contains("RECOVERED, watch paused: switchover of truststream"), "{out}{rest}");
+    let run = "sandbox-truststream-switchover-s1-1";
+    let own = json(&folder.ok(&["report", "run", run, "--sandbox", "--format", "json"]));
+    let report = json(&folder.ok(&["report", "compliance", "--sandbox", "--format", "json"]));
+    let line = &report["runs"][0];
+    assert_eq!((line["outcome"].as_str(), line["ended_at"].is_null()), (Some("watch_paused"), true));
+    for figure in ["rto", "rpo"] {
+        assert!(line[figure]["achieved_s"].is_number(), "{line:#}");
+        assert_eq!(line[figure]["achieved_s"], own[figure]["achieved_s"], "{figure}");
+        assert_eq!(report["totals"][figure][own[figure]["verdict"].as_str().unwrap()], 1, "{figure}");
+    }
+    assert!(line["not_recovered_s"].is_null(), "{line:#}");
+}
