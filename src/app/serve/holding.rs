@@ -7,13 +7,12 @@ use crate::app::context::Context;
 use crate::app::drill::{DrillOptions, Due};
 use crate::app::ending::{Came, Ending};
 use crate::app::error::AppError;
-use crate::app::live_drill::{gave_up, stays_away};
+use crate::app::live_drill::gave_up;
 use crate::app::post::post;
 use crate::app::restore::Point;
 use crate::app::start::RunOptions;
 use crate::app::waived::WaiverRequest;
-use crate::app::{drill, drill_schedules, exit, keys, resume, run_outcome, run_states, uploads};
-use crate::executor::create;
+use crate::app::{drill, drill_schedules, exit, keys, resume, run_outcome, uploads};
 use crate::executor::drive::INTERRUPTED;
 use crate::journal::lock::RunLock;
 use crate::journal::{Journal as _, Record};
@@ -167,18 +166,7 @@ impl Server {
 
     /// The runs of a drill that exist. For a live drill, also the returns, successful or not.
     fn states(&self, open: &Open<'_>) -> Result<Vec<RunState>, AppError> {
-        let mut states = Vec::new();
-        for run in &open.runs {
-            if let Some(records) = self.store.own(run)? {
-                states.push(create::replay(run, &records)?);
-            }
-        }
-        if open.is.drill == Drill::Live && !states.is_empty() {
-            let back = |state: &RunState| {
-                state.created.returns.as_ref().is_some_and(|there| open.runs.contains(there))
-            };
-            states.extend(run_states::all(&self.store)?.into_iter().filter(back));
-        }
+        let states = drill_schedules::states(&self.store, &open.is, &open.runs)?;
         let foreign = states.iter().find(|state| state.created.plan != open.is.plan);
         match foreign {
             Some(state) => Err(AppError::usage(format!("run {} belongs to another plan", state.created.run))),
@@ -196,7 +184,7 @@ impl Server {
         if !open.runs.iter().all(there) {
             return Ok(Wanting::Runs);
         }
-        Ok(if owes(&states) { Wanting::WayBack } else { Wanting::Nothing })
+        Ok(if drill_schedules::away(&states).is_some() { Wanting::WayBack } else { Wanting::Nothing })
     }
 
     /// Runs what remains.
@@ -272,9 +260,7 @@ impl Server {
             self.waits(open.due, &words);
             return Ok(());
         }
-        if let Some(there) =
-            states.iter().find(|state| stays_away(state)).filter(|_| owes(&states) && !already)
-        {
+        if let Some(there) = drill_schedules::away(&states).filter(|_| !already) {
             let why = refused.unwrap_or_else(|| "drctl could not move them back".to_owned());
             let words = format!("USERS ARE NOT BACK from {}: {why}; drctl tries again", there.runbook.to);
             self.waits(open.due, &words);
@@ -312,17 +298,6 @@ enum Wanting {
     Runs,
     /// Users are away because of this drill and must return.
     WayBack,
-}
-
-/// Whether users are away and no run has moved them back.
-fn owes(states: &[RunState]) -> bool {
-    let back = |there: &RunState| {
-        states.iter().any(|state| {
-            state.created.returns.as_ref() == Some(&there.created.run)
-                && state.mode == Mode::Finished(Outcome::Recovered)
-        })
-    };
-    states.iter().any(|state| stays_away(state) && !back(state))
 }
 
 /// How a run ended. A drill that makes copies recovers nobody: like everywhere else, it `passed`.

@@ -1,5 +1,7 @@
 //! `drctl schedules`, a subcommand of `drctl drill`
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use crate::app::clock::now;
@@ -11,7 +13,7 @@ use crate::cli::formats::Format;
 use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::Timestamp;
-use crate::policy::schedules::{RecordedSchedules, Tally};
+use crate::policy::schedules::{Due, RecordedSchedules, Tally};
 
 /// How many drills of each schedule are listed; JSON has all.
 const SHOWN: usize = 5;
@@ -19,10 +21,8 @@ const SHOWN: usize = 5;
 /// Shows due drills and the results of earlier ones.
 pub fn run(global: &Global, printer: &Printer) -> Result<u8, AppError> {
     let context = Context::load(&global.options(), printer)?;
-    let known = match context.store_file().is_file() {
-        true => drill_schedules::known(&context.store()?)?,
-        false => RecordedSchedules::default(),
-    };
+    let store = context.store_file().is_file().then(|| context.store()).transpose()?;
+    let known = store.as_ref().map_or_else(|| Ok(RecordedSchedules::default()), drill_schedules::known)?;
     // Rehearsed schedules have their own time: drctl serve begins where their last drill ended.
     let now = match context.is_rehearsal() {
         true => known.last.unwrap_or(SANDBOX_BEGAN),
@@ -33,12 +33,13 @@ pub fn run(global: &Global, printer: &Printer) -> Result<u8, AppError> {
         if context.is_rehearsal() && !schedules.is_empty() {
             printer.line(&format!("now {now}, by the clock of drctl serve --sandbox"));
         }
+        let open = store.as_ref().map(|store| drill_schedules::open(store, &known, now)).unwrap_or_default();
         for schedule in schedules {
-            show(printer, schedule, &known, now);
+            show(printer, schedule, (&known, &open), now);
         }
         for name in gone(schedules, &known) {
             printer.line(&format!("{name}: no longer in drctl.yaml"));
-            drills(printer, &known, &name, &|due| due.to_string());
+            drills(printer, (&known, &open), &name, &|due| due.to_string());
         }
         if schedules.is_empty() {
             printer.line("drctl.yaml has no `schedules:`; drctl serve --help shows one");
@@ -65,7 +66,10 @@ pub fn run(global: &Global, printer: &Printer) -> Result<u8, AppError> {
     Ok(exit::DONE)
 }
 
-fn show(printer: &Printer, schedule: &Schedule, known: &RecordedSchedules, now: Timestamp) {
+/// Recorded drills, and what each open one waits for.
+type Recorded<'a> = (&'a RecordedSchedules, &'a BTreeMap<Due, String>);
+
+fn show(printer: &Printer, schedule: &Schedule, (known, open): Recorded<'_>, now: Timestamp) {
     let is = &schedule.is;
     printer.line(&format!(
         "{}: {} drill of {}, {}",
@@ -82,7 +86,7 @@ fn show(printer: &Printer, schedule: &Schedule, known: &RecordedSchedules, now: 
     if !known.schedules.contains_key(&schedule.name) {
         printer.line(&format!("  {}: no drctl serve has read it yet", printer.paint(YELLOW, "not served")));
     }
-    drills(printer, known, &schedule.name, &|due| schedule.calendar.shown(due));
+    drills(printer, (known, open), &schedule.name, &|due| schedule.calendar.shown(due));
 }
 
 /// Schedules with drills in the ledger that drctl.yaml no longer has.
@@ -94,7 +98,7 @@ fn gone(schedules: &[Schedule], known: &RecordedSchedules) -> Vec<String> {
 }
 
 /// The number of drills, and the last ones, with all that are open.
-fn drills(printer: &Printer, known: &RecordedSchedules, name: &str, shown: &dyn Fn(Timestamp) -> String) {
+fn drills(printer: &Printer, (known, open): Recorded<'_>, name: &str, shown: &dyn Fn(Timestamp) -> String) {
     let drills = known.of_schedule(name);
     let Tally { passed, failed, missed, .. } = known.tally(name);
     if !drills.is_empty() {
@@ -104,7 +108,9 @@ fn drills(printer: &Printer, known: &RecordedSchedules, name: &str, shown: &dyn 
     }
     for (n, (due, fate)) in drills.iter().rev().enumerate() {
         let (colour, word, why) = match fate {
-            Fate::Begun { .. } => (YELLOW, "open", ""),
+            Fate::Begun { .. } => {
+                (YELLOW, "open", open.get(&(name.to_owned(), *due)).map_or("", String::as_str))
+            }
             Fate::Missed { why } => (RED, "MISSED", why.as_str()),
             Fate::Ended { passed: true, why } => (GREEN, "passed", why.as_str()),
             Fate::Ended { passed: false, why } => (RED, "FAILED", why.as_str()),

@@ -238,8 +238,20 @@ fn a_drill_that_waits_for_a_person_is_carried_on_when_that_person_has_spoken() {
     );
     let run = "sandbox-20260101110000-truststream-drill-live~quarterly";
     assert!(drills(&folder)["quarterly"][0].1["fate"] == "begun");
+    let open = || folder.ok(&["drill", "schedules", "--sandbox"]);
+    let shown = open();
+    let waits = format!("  open  run {run} waits for a person: approve.look, ");
+    assert!(
+        shown.contains(&waits) && shown.contains(&format!("drctl approve {run} approve.look")),
+        "{shown}"
+    );
     let mut approve = folder.command(&["approve", "--yes", run, "approve.look", "--sandbox"]);
     assert!(approve.env("DRCTL_OPERATOR", "alice").output().unwrap().status.success());
+    let shown = open();
+    assert!(
+        shown.contains(&format!("run {run}: approve.look is answered; drctl serve continues the run")),
+        "{shown}"
+    );
     let (_, said, _) = folder.run(&serve);
     assert!(said.contains("continuing run"), "{said}");
 }
