@@ -221,7 +221,7 @@ pub struct Achieved {
     pub achieved_s: Option<f64>,
     /// The basis of the value.
     pub measured_how: Basis,
-    /// The half-width of the sampling error, in seconds; absent if there is none, and in older bundles.
+    /// The half-width of the sampling error, in seconds; absent if there is none, and in older bundles. On the basis `interval`, its width.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution_s: Option<f64>,
     /// The time that the value holds for, if it still grew; absent in older bundles.

@@ -40,6 +40,8 @@ impl ClockReading {
 pub enum Basis {
     /// Observed at both ends.
     Measured,
+    /// Known only to an interval: the value is the least, and with `resolution` the most.
+    Interval,
     /// The true value is this or less.
     UpperBound,
     /// The true value is this or more: it can never prove an objective.
@@ -54,6 +56,7 @@ impl fmt::Display for Basis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Measured => "measured",
+            Self::Interval => "interval",
             Self::UpperBound => "upper bound",
             Self::LowerBound => "lower bound",
             Self::Unknown => "unknown",
@@ -100,7 +103,7 @@ pub struct Figure {
     pub value_ms: Option<Dur>,
     /// The basis of the duration.
     pub basis: Basis,
-    /// The half-width of the sampling error: the interval of the probe, or zero.
+    /// The half-width of the sampling error: the interval of the probe, or zero. On the basis `interval`, its whole width.
     #[serde(default)]
     pub resolution_ms: Dur,
 }
@@ -116,6 +119,17 @@ impl Figure {
     /// A figure without sampling error.
     pub const fn new(value: Dur, basis: Basis) -> Self {
         Self { value_ms: Some(value), basis, resolution_ms: Dur::ZERO }
+    }
+
+    /// A figure between two values. Without a least value, there is only the upper bound.
+    pub fn between(least: Dur, most: Dur) -> Self {
+        match least == Dur::ZERO {
+            true => Self::new(most, Basis::UpperBound),
+            false => {
+                let resolution_ms = most.minus(least);
+                Self { value_ms: Some(least), basis: Basis::Interval, resolution_ms }
+            }
+        }
     }
 
     /// Turns a time that sampling may have missed entirely into a bound, because `3m 50s ± 3m 50s` says nothing.
@@ -138,10 +152,10 @@ impl Figure {
         let (most, least) = (value.plus(self.resolution_ms), value.minus(self.resolution_ms));
         match self.basis {
             Basis::NotApplicable => Verdict::NotApplicable,
-            Basis::Measured | Basis::UpperBound if most <= objective => Verdict::Met,
+            Basis::Measured | Basis::Interval | Basis::UpperBound if most <= objective => Verdict::Met,
             Basis::Measured if least > objective => Verdict::Missed,
             // A lower bound above the objective misses it; an upper bound above it does not.
-            Basis::LowerBound if value > objective => Verdict::Missed,
+            Basis::Interval | Basis::LowerBound if value > objective => Verdict::Missed,
             _ => Verdict::NotProven,
         }
     }
@@ -156,9 +170,10 @@ impl Figure {
     pub fn worse(self, other: Self) -> Self {
         let rank = |f: &Self| match f.basis {
             Basis::Measured => 0,
-            Basis::UpperBound => 1,
-            Basis::LowerBound => 2,
-            Basis::Unknown | Basis::NotApplicable => 3,
+            Basis::Interval => 1,
+            Basis::UpperBound => 2,
+            Basis::LowerBound => 3,
+            Basis::Unknown | Basis::NotApplicable => 4,
         };
         match (self.value_ms, other.value_ms) {
             _ if self.basis == Basis::NotApplicable => other,
@@ -192,6 +207,10 @@ impl fmt::Display for Figure {
                 format!("{value} ± {} (measured)", self.resolution_ms)
             }
             (Some(v), Basis::Measured) => format!("{v} (measured)"),
+            (Some(_), Basis::Interval) => {
+                let least = self.value_ms.unwrap_or_default();
+                format!("{least} to {} (interval)", least.plus(self.resolution_ms).shown_up())
+            }
             (Some(v), Basis::UpperBound) => format!("at most {v} (upper bound)"),
             (Some(v), Basis::LowerBound) => format!("at least {v} (lower bound)"),
         };
@@ -236,6 +255,20 @@ mod tests {
             let (of, bound) = (measured(230, 230), measured(230, 230).or_bound());
             assert_eq!(of.verdict(objective), bound.verdict(objective), "{objective}");
         }
+    }
+
+    #[test]
+    fn an_interval_meets_with_its_most_and_misses_with_its_least() {
+        let f = Figure::between(Dur::secs(155), Dur::secs(305));
+        assert_eq!(f.to_string(), "2m 35s to 5m 5s (interval)");
+        for (objective, verdict) in
+            [(305, Verdict::Met), (304, Verdict::NotProven), (155, Verdict::NotProven)]
+        {
+            assert_eq!(f.verdict(Dur::secs(objective)), verdict, "{objective}");
+        }
+        assert_eq!(f.verdict(Dur::secs(154)), Verdict::Missed);
+        let only_most = Figure::between(Dur::ZERO, Dur::secs(305));
+        assert_eq!(only_most.to_string(), "at most 5m 5s (upper bound)");
     }
 
     #[test]

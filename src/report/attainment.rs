@@ -124,6 +124,21 @@ fn no_store(state: &RunState) -> Figure {
     if promotes || !state.runbook.stores.is_empty() { Figure::UNKNOWN } else { Figure::NOT_APPLICABLE }
 }
 
+/// How far before a seen time the true time can be.
+#[derive(Clone, Copy, Default)]
+struct SamplingError {
+    most: Dur,
+    /// Whether that is longer than probes usually take, because no process sampled.
+    unusual: bool,
+}
+
+impl SamplingError {
+    /// With what is unobserved before this turn of a probe.
+    fn before(self, turn: &Turn, probe: &Probe) -> Self {
+        Self { most: self.most.max(gap(turn)), unusual: self.unusual || is_unusual(turn, probe) }
+    }
+}
+
 /// The outage as the public probes saw it.
 #[derive(Default)]
 struct Outage {
@@ -131,10 +146,10 @@ struct Outage {
     /// Whether a good sample preceded the first failed one.
     known_start: bool,
     restored: Option<Timestamp>,
-    /// The sampling error of a time that begins with the outage and ends with it.
-    resolution: Dur,
-    /// The same for a time whose start is known exactly: a decision or a declaration.
-    end_resolution: Dur,
+    /// The sampling error of the start.
+    start: SamplingError,
+    /// The sampling error of the end.
+    end: SamplingError,
     /// The result of the last samples; `None` without samples.
     served: Option<bool>,
 }
@@ -147,19 +162,19 @@ fn outage(state: &RunState, publics: &[&Probe]) -> Outage {
         if let Some(last) = turns.last() {
             outage.served = Some(outage.served.unwrap_or(true) && last.good);
         }
-        outage.resolution = outage.resolution.max(probe.every_ms);
-        outage.end_resolution = outage.end_resolution.max(probe.every_ms);
+        for error in [&mut outage.start, &mut outage.end] {
+            error.most = error.most.max(probe.every_ms);
+        }
         let Some(bad) = turns.iter().find(|t| !t.good) else { continue };
         if outage.began.is_none_or(|b| bad.since < b) {
             outage.began = Some(bad.since);
         }
         outage.known_start &= bad.last_other.is_some();
-        outage.resolution = outage.resolution.max(gap(bad));
+        outage.start = outage.start.before(bad, probe);
         match turns.last().filter(|t| t.good) {
             Some(good) => {
                 outage.restored = outage.restored.max(Some(good.since));
-                outage.resolution = outage.resolution.max(gap(good));
-                outage.end_resolution = outage.end_resolution.max(gap(good));
+                outage.end = outage.end.before(good, probe);
             }
             None => all_restored = false,
         }
@@ -175,6 +190,11 @@ fn gap(turn: &Turn) -> Dur {
     turn.last_other.map_or(Dur::ZERO, |last| turn.since.since(last))
 }
 
+/// Whether that is longer than a probe takes that samples without a break.
+fn is_unusual(turn: &Turn, probe: &Probe) -> bool {
+    gap(turn) > probe.every_ms.plus(probe.timeout_ms)
+}
+
 /// Which times between two processes make the recovery time inexact: no sample of a public probe is recorded there.
 pub fn unsampled(state: &RunState) -> Vec<String> {
     let several = state.epoch > 1 || state.created.continues.is_some();
@@ -187,11 +207,10 @@ pub fn unsampled(state: &RunState) -> Vec<String> {
         let turns: &[Turn] = state.turns.get(&probe.key()).map_or(&[], Vec::as_slice);
         let bad = turns.iter().find(|turn| !turn.good);
         let good = bad.and(turns.last()).filter(|turn| turn.good);
-        let usual = probe.every_ms.plus(probe.timeout_ms);
         let edges = [("start", bad.filter(|_| !declared)), ("end", good)];
         let inexact = edges.into_iter().filter_map(|(edge, turn)| Some((edge, turn?, turn?.last_other?)));
         inexact
-            .filter(|(_, turn, _)| gap(turn) > usual)
+            .filter(|(_, turn, _)| is_unusual(turn, probe))
             .map(|(edge, turn, last)| {
                 let (until, within) = (turn.since, gap(turn));
                 format!(
@@ -218,12 +237,13 @@ fn rto(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
             true,
             outage.restored.or_else(|| confirmed(state)),
             now,
-            outage.end_resolution,
+            [SamplingError::default(), outage.end],
         );
     }
     match outage.began {
         Some(began) => {
-            figure(state, Some(began), outage.known_start, outage.restored, now, outage.resolution)
+            let errors = [outage.start, outage.end];
+            figure(state, Some(began), outage.known_start, outage.restored, now, errors)
         }
         None => unnoticed(state, outage),
     }
@@ -237,7 +257,7 @@ fn own(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
         None if confirmed.is_none() && state.created.outage_began.is_none() => return Figure::UNKNOWN,
         None => confirmed,
     };
-    figure(state, Some(state.created_at), true, end, now, outage.end_resolution)
+    figure(state, Some(state.created_at), true, end, now, [SamplingError::default(), outage.end])
 }
 
 /// The longest outage that probes could have missed, if none failed often enough in a row to turn.
@@ -271,24 +291,28 @@ fn figure(
     known: bool,
     to: Option<Timestamp>,
     now: Timestamp,
-    resolution: Dur,
+    [start, end]: [SamplingError; 2],
 ) -> Figure {
     let Some(from) = from else { return Figure::UNKNOWN };
-    let value_ms = Some(to.unwrap_or_else(|| now - unturned(state)).since(from));
+    let value = to.unwrap_or_else(|| now - unturned(state)).since(from);
+    let resolution_ms = start.most.max(end.most);
     let basis = match (known && to.is_some(), state.clock_jumped) {
+        // The failed samples show the least. Nobody sampled before the first of them, so the outage can only have begun earlier.
+        (true, false) if start.unusual && !end.unusual => {
+            return Figure::between(value, value.plus(start.most));
+        }
         (true, false) => Basis::Measured,
         // The end or the start is not known: it may be longer.
         (false, false) => Basis::LowerBound,
         // Within one process, drctl ignores a clock that is set back, and one that jumps ahead makes durations look longer. The sampling
         // error is added.
         (true, true) if state.epoch <= 1 => {
-            let value_ms = value_ms.map(|value| value.plus(resolution));
-            return Figure { value_ms, basis: Basis::UpperBound, resolution_ms: Dur::ZERO };
+            return Figure::new(value.plus(resolution_ms), Basis::UpperBound);
         }
         // Between two processes, the clock may have moved in either direction, or both.
         (_, true) => return Figure::UNKNOWN,
     };
-    Figure { value_ms, basis, resolution_ms: resolution }.or_bound()
+    Figure { value_ms: Some(value), basis, resolution_ms }.or_bound()
 }
 
 fn stores(state: &RunState, now: Timestamp) -> BTreeMap<ComponentName, (Figure, Exposure)> {

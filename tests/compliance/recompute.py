@@ -48,10 +48,12 @@ def steps_of(runbook, op):
 def rto(created, runbook, events):
     """From the first failed public probe, or from when a person says that the outage began, to the last probe that recovered.
 
-    Returns milliseconds, their quality, what the probes' intervals can hide, and whether users were never seen to be served again."""
-    began, known, restored, hidden, hidden_end = None, True, 0, 0, 0
+    Returns milliseconds, their quality, what the probes' intervals can hide, and whether users were never seen to be served again. Of an
+    interval, the milliseconds are the least, and with what is hidden the most."""
+    began, known, restored, hidden_start, hidden_end = None, True, 0, 0, 0
+    unsampled_start = unsampled_end = False
     for probe in (p for p in runbook["probes"] if p["role"] == "public"):
-        hidden, hidden_end = max(hidden, probe["every_ms"]), max(hidden_end, probe["every_ms"])
+        hidden_start, hidden_end = max(hidden_start, probe["every_ms"]), max(hidden_end, probe["every_ms"])
         kept = []
         for turn in (e for e in events if e["kind"] == "probe_turned" and e["probe"].split("@")[0] == probe["name"]):
             if not kept or kept[-1]["good"] != turn["good"]:
@@ -62,14 +64,21 @@ def rto(created, runbook, events):
         began = ms(bad["since"]) if began is None else min(began, ms(bad["since"]))
         known = known and bad.get("last_other") is not None
         for turn in (bad, kept[-1]):
-            if turn.get("last_other"):
-                gap = ms(turn["since"]) - ms(turn["last_other"])
-                hidden, hidden_end = max(hidden, gap), max(hidden_end, gap if turn["good"] else 0)
+            if not turn.get("last_other"):
+                continue
+            gap = ms(turn["since"]) - ms(turn["last_other"])
+            # Longer than that, no process sampled.
+            unsampled = gap > probe["every_ms"] + probe["timeout_ms"]
+            if turn["good"]:
+                hidden_end, unsampled_end = max(hidden_end, gap), unsampled_end or unsampled
+            elif turn is bad:
+                hidden_start, unsampled_start = max(hidden_start, gap), unsampled_start or unsampled
         restored = max(restored, ms(kept[-1]["since"])) if kept[-1]["good"] else math.inf
     declared = created.get("outage_began")
     if declared and (began is None or ms(declared) <= began):
         # That time is exact, whatever the probes' intervals can hide of the start.
-        began, known, hidden = ms(declared), True, hidden_end
+        began, known, hidden_start, unsampled_start = ms(declared), True, 0, False
+    hidden = max(hidden_start, hidden_end)
     if began is None or restored == 0:
         sys.exit(f"{created['run']}: an outage that nobody saw begin or end")
     if restored == math.inf:
@@ -80,6 +89,8 @@ def rto(created, runbook, events):
         unseen = runbook["probe_consecutive"] * max(max(p["every_ms"], p["timeout_ms"]) for p in publics)
         return max(now, ms(events[-1]["at"])) - unseen - began, "lower_bound", hidden, True
     exact = known and not any(e["kind"] == "clock_jumped" for e in events)
+    if exact and unsampled_start and not unsampled_end:
+        return restored - began, "interval", hidden_start, False
     return restored - began, "measured" if exact else "lower_bound", hidden, False
 
 
@@ -141,24 +152,30 @@ def verdict(figure, objective):
     value, basis, hidden, _ = figure
     if value is None:
         return "not_proven"
-    if basis in ("measured", "upper_bound") and value + hidden <= objective:
+    if basis in ("measured", "interval", "upper_bound") and value + hidden <= objective:
         return "met"
     # Sampling may have missed this much at either end: what still exceeds the objective is missed.
     least = value - hidden if basis == "measured" else value
-    return "missed" if basis in ("measured", "lower_bound") and least > objective else "not_proven"
+    return "missed" if basis in ("measured", "interval", "lower_bound") and least > objective else "not_proven"
 
 
 def quantile(samples, share):
-    """By nearest rank; a run that has not recovered sorts last. A sample is (not recovered, seconds, -1 if it may be less or 1 if more)."""
+    """By nearest rank; a run that has not recovered sorts last. A sample is (not recovered, least, seconds, most)."""
     if not samples:
         return None
     at = max(0, math.ceil(len(samples) * share) - 1)
-    ranked = lambda real: sorted((never, real(seconds, bound)) for never, seconds, bound in samples)[at]
-    never, seconds = found = ranked(lambda seconds, bound: seconds)
+    ranked = lambda real: sorted((never, real(bounds)) for never, *bounds in samples)[at]
+    never, seconds = found = ranked(lambda bounds: bounds[1])
     # The least and the most that this rank can be, if bounds are replaced by the least and the most that they can be.
-    less = ranked(lambda seconds, bound: 0 if bound < 0 else seconds) < found
-    more = ranked(lambda seconds, bound: math.inf if bound > 0 else seconds) > found
+    less, more = ranked(lambda bounds: bounds[0]) < found, ranked(lambda bounds: bounds[2]) > found
     return {"seconds": seconds, "at_least": more, "at_most": less, "not_recovered": never}
+
+
+def sample(value, basis, hidden, never):
+    """The least, the most that is known, and the most that it can be, in seconds."""
+    seconds = (value + hidden if basis == "interval" else value) / 1000
+    least = {"upper_bound": 0, "interval": value / 1000}.get(basis, seconds)
+    return never, least, seconds, math.inf if basis == "lower_bound" else seconds
 
 
 def median(samples):
@@ -279,10 +296,10 @@ for run, events in sorted(runs.items(), key=lambda pair: ms(pair[1][0]["at"])):
         group = groups.setdefault(key, {**dict.fromkeys(counted, 0), "rto": tally(), "rpo": tally(), "rto_s": [], "rpo_s": []})
         group["runs"] += 1
         group[kind] += 1
-        for name, (value, basis, _, never) in figures.items():
+        for name, figure in figures.items():
             group[name][judged[name]] += 1
-            if value is not None:
-                group[f"{name}_s"].append((never, value / 1000, {"upper_bound": -1, "lower_bound": 1}.get(basis, 0)))
+            if figure[0] is not None:
+                group[f"{name}_s"].append(sample(*figure))
 for group in groups.values():
     for name in ("rto_s", "rpo_s"):
         known = group[name]

@@ -467,6 +467,7 @@ fn figure(of: &Achieved) -> String {
     let achieved = of.achieved_s.map_or_else(|| "unknown".to_owned(), |s| shown(s, of.measured_how));
     let how = match of.measured_how {
         Basis::Measured => "measured",
+        Basis::Interval => "interval",
         Basis::UpperBound => "at most",
         Basis::LowerBound => "at least",
         Basis::Unknown => "not known",
@@ -476,8 +477,11 @@ fn figure(of: &Achieved) -> String {
     let verdict = of.verdict.map_or_else(String::new, |verdict| format!(": {}", verdict.words()));
     let accepted = of.accepted_s.map(|most| Accepted::new(most, of.achieved_s, of.measured_how).text);
     let accepted = accepted.map_or_else(String::new, |text| format!("; {text}"));
-    let measured = of.resolution_s.filter(|_| of.measured_how == Basis::Measured);
-    let within = measured.map_or_else(String::new, |s| format!(" ± {}", span(s)));
+    let within = match (of.measured_how, of.resolution_s) {
+        (Basis::Measured, Some(s)) => format!(" ± {}", span(s)),
+        (Basis::Interval, Some(s)) => format!(" to {}", span(of.achieved_s.unwrap_or_default() + s)),
+        _ => String::new(),
+    };
     let as_of =
         of.as_of.filter(|_| of.achieved_s.is_some()).map_or_else(String::new, |at| format!(", as of {at}"));
     format!("{achieved}{within} ({how}){as_of}, objective {promised}{verdict}{accepted}")

@@ -179,9 +179,12 @@ fn next_month(at: Timestamp) -> Timestamp {
 /// A recovery time or a loss, and how exact it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
+    /// The value that is shown: the most that is known.
     seconds: f64,
-    /// Whether it is exact, or may be less or more.
-    basis: Basis,
+    /// The least that it can be.
+    least: f64,
+    /// The most that it can be.
+    most: f64,
     /// Users were never served again, so it counts as longer than every completed recovery.
     never: bool,
 }
@@ -189,22 +192,30 @@ pub struct Sample {
 impl Sample {
     /// A sample of a figure; `None` if it is unknown.
     pub fn from_figure(figure: &Measured) -> Option<Self> {
-        figure.achieved_s.map(|seconds| Self { seconds, basis: figure.basis, never: false })
+        let (least, seconds) = figure.achieved_s.zip(figure.most_s())?;
+        Some(Self::between(least, seconds, figure.basis))
+    }
+
+    /// A figure with its bounds. An upper bound may really be zero, and a lower bound has no end.
+    fn between(least: f64, seconds: f64, basis: Basis) -> Self {
+        let least = if basis == Basis::UpperBound { 0.0 } else { least };
+        let most = if basis == Basis::LowerBound { f64::INFINITY } else { seconds };
+        Self { seconds, least, most, never: false }
     }
 
     /// A sample of a run that never recovered, by the time that has passed.
     pub const fn never(seconds: f64) -> Self {
-        Self { seconds, basis: Basis::LowerBound, never: true }
+        Self { seconds, least: seconds, most: f64::INFINITY, never: true }
     }
 
-    /// The same with the least that it can be: an upper bound may really be zero.
+    /// The same with the least that it can be.
     fn least(self) -> Self {
-        if self.basis == Basis::UpperBound { Self { seconds: 0.0, ..self } } else { self }
+        Self { seconds: self.least, ..self }
     }
 
-    /// The same with the most that it can be: a lower bound has no end.
+    /// The same with the most that it can be.
     fn most(self) -> Self {
-        if self.basis == Basis::LowerBound { Self { seconds: f64::INFINITY, ..self } } else { self }
+        Self { seconds: self.most, ..self }
     }
 
     /// Shorter first. Users who were not served again come after all others.
@@ -220,7 +231,7 @@ pub struct Rank {
     pub seconds: f64,
     /// Whether it may be more, because samples are only lower bounds.
     pub at_least: bool,
-    /// Whether it may be less, because samples are only upper bounds.
+    /// Whether it may be less, because samples are only upper bounds or intervals.
     pub at_most: bool,
     /// Whether users had not been served again by then.
     pub not_recovered: bool,
@@ -299,7 +310,7 @@ mod tests {
     use super::*;
 
     fn sample(seconds: f64, basis: Basis) -> Sample {
-        Sample { seconds, basis, never: false }
+        Sample::between(seconds, seconds, basis)
     }
 
     fn took(seconds: f64) -> Sample {
@@ -346,6 +357,10 @@ mod tests {
         assert_eq!(whole.trend, None, "the median of the later half may be less");
         let longest = Statistics::from_samples(&[took(10.0), sample(91.04, Basis::UpperBound)]);
         assert_eq!(words(longest.max), "at most 1m 32s", "a bound is not rounded down");
+        let between = Sample::between(155.0, 305.0, Basis::Interval);
+        let interval = Statistics::from_samples(&[took(10.0), took(200.0), between]);
+        assert_eq!(words(interval.max), "at most 5m 5s", "the most of an interval is shown");
+        assert_eq!(words(interval.p50), "at most 3m 20s", "the interval may be shorter than the 200s");
         let exact = [took(0.0), took(0.0), took(0.0), sample(104.7, Basis::UpperBound)];
         assert_eq!(words(Statistics::from_samples(&exact).p50), "0s", "nothing is less than a measured zero");
         let most = [took(30.0), took(30.0), sample(90.0, Basis::UpperBound)];

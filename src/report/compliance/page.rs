@@ -55,7 +55,7 @@ pub fn markdown(report: &Compliance) -> Result<String, String> {
 }
 
 /// The columns of the CSV file.
-const COLUMNS: [&str; 34] = [
+const COLUMNS: [&str; 36] = [
     "row",
     "world",
     "run",
@@ -70,11 +70,13 @@ const COLUMNS: [&str; 34] = [
     "rto_objective_s",
     "rto_achieved_s",
     "rto_basis",
+    "rto_resolution_s",
     "rto_verdict",
     "not_recovered_s",
     "rpo_objective_s",
     "rpo_achieved_s",
     "rpo_basis",
+    "rpo_resolution_s",
     "rpo_verdict",
     "severity",
     "usual_severity",
@@ -188,10 +190,11 @@ fn written(cells: &[String]) -> String {
     cells.iter().map(|cell| plain::cell(cell)).collect::<Vec<_>>().join(",") + "\r\n"
 }
 
-fn objective(objective: Option<&Measured>) -> [String; 4] {
+fn objective(objective: Option<&Measured>) -> [String; 5] {
     objective.map_or_else(Default::default, |o| {
         let achieved = o.achieved_s.map(|s| s.to_string()).unwrap_or_default();
-        [o.objective_s.to_string(), achieved, word(&o.basis), word(&o.verdict)]
+        let resolution = o.achieved_s.map(|_| o.resolution_s.to_string()).unwrap_or_default();
+        [o.objective_s.to_string(), achieved, word(&o.basis), resolution, word(&o.verdict)]
     })
 }
 

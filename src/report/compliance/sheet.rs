@@ -272,7 +272,7 @@ fn of_figures(f: &Figures) -> [Cell; 3] {
     [plain(f.counts.words()), both(f.rto, &f.rto_s), both(f.rpo, &f.rpo_s)]
 }
 
-const RANKS: &str = "p50 and p95 use the nearest rank. A figure that is unknown has no rank, so p50, p95 and the longest are those of the known figures; the cell counts the others. A run that never recovered, or not yet, counts as longer than every run that did. A figure that a lower bound can make longer is shown as \"at least\", and one that an upper bound can make shorter as \"at most\". The trend is the median of the later half minus the median of the earlier half. A negative trend is an improvement.";
+const RANKS: &str = "p50 and p95 use the nearest rank. A figure that is unknown has no rank, so p50, p95 and the longest are those of the known figures; the cell counts the others. A run that never recovered, or not yet, counts as longer than every run that did. A figure that a lower bound can make longer is shown as \"at least\", and one that an upper bound or an interval can make shorter as \"at most\". The trend is the median of the later half minus the median of the earlier half. A negative trend is an improvement.";
 
 fn tiers(report: &Compliance) -> Table {
     let row = |t: &Group| {

@@ -166,6 +166,29 @@ fn the_time_from_the_decision_is_exact_although_the_start_of_the_outage_is_not()
     assert!(note.contains(", so the start of the outage is known only to within 2m"), "{note}");
 }
 
+/// The failed samples show the least, and the outage can only have begun earlier. So the figure is no `±`, and totals are no exact times.
+#[test]
+fn a_recovery_time_whose_start_nobody_sampled_is_an_interval_in_every_report() {
+    let folder = Folder::with_plans();
+    let rto = json(&continued_move(&folder, &["--output", "json"]))["rto"].clone();
+    let (text, resolution) = (rto["text"].as_str().unwrap(), rto["resolution_s"].as_f64().unwrap());
+    assert_eq!(rto["basis"], "interval", "{rto:#}");
+    assert!(text.contains(" to ") && text.ends_with(" (interval)") && !text.contains('±'), "{text}");
+    let report = json(&folder.ok(&["report", "compliance", "--sandbox", "--format", "json"]));
+    let mut applications = report["applications"].as_array().unwrap().iter();
+    let longest = &applications.find(|a| a["plan"] == "truststream").unwrap()["figures"]["rto_s"]["max"];
+    assert_eq!((&longest["at_most"], &longest["at_least"]), (&true.into(), &false.into()), "{longest}");
+    assert_eq!(longest["seconds"].as_f64(), rto["achieved_s"].as_f64().map(|least| least + resolution));
+    let md = folder.ok(&["report", "compliance", "--sandbox", "--format", "md"]);
+    assert!(md.contains("; longest at most ") && md.contains(text), "{md}");
+    let csv = folder.ok(&["report", "compliance", "--sandbox", "--format", "csv"]);
+    assert!(csv.contains(",rto_achieved_s,rto_basis,rto_resolution_s,rto_verdict,"), "{csv}");
+    assert!(
+        csv.contains(&format!(",{},interval,{resolution},", rto["achieved_s"].as_f64().unwrap())),
+        "{csv}"
+    );
+}
+
 /// A reader at 3 a.m. sees a single number for the required servers.
 #[test]
 fn a_screen_that_stops_for_capacity_says_one_number_of_what_is_required() {
