@@ -1,5 +1,7 @@
 //! The timeline of a run as a chart: when each step ran, which step it waited for last, and when users were not served.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use crate::model::ids::StepId;
@@ -142,7 +144,7 @@ pub fn draw(state: &RunState) -> Gantt {
     begun.retain(|i| began(i).is_some_and(|at| at <= until));
     begun.sort_by_key(|i| (began(i), *i));
     let later = all - begun.len();
-    let critical = critical_path::critical(&state.runbook).steps;
+    let critical: BTreeSet<StepId> = critical_path::critical(&state.runbook).steps.into_iter().collect();
     let y = |n: usize| TOP + ROW * count(n);
     let rows: Vec<Row> = begun
         .iter()
@@ -260,7 +262,8 @@ fn class(work: &Work) -> &'static str {
 /// For each step, the required step that ended last. A step that began without what it requires waited for whatever ended last before it:
 /// the last look of a run that halts begins once nothing else is in progress.
 fn links(state: &RunState, begun: &[usize], scale: &Scale, y: impl Fn(usize) -> f64) -> Vec<Link> {
-    let place = |id: &StepId| begun.iter().position(|i| state.step(*i).id == *id);
+    let places: BTreeMap<&StepId, usize> =
+        begun.iter().enumerate().map(|(n, i)| (&state.step(*i).id, n)).collect();
     let link = |(n, i): (usize, &usize)| {
         let needs = &state.step(*i).needs;
         let met = |at: Timestamp| {
@@ -273,7 +276,7 @@ fn links(state: &RunState, begun: &[usize], scale: &Scale, y: impl Fn(usize) -> 
             _ => first,
         };
         let waited_for: Vec<usize> = match met(began) {
-            true => needs.iter().filter_map(|need| place(&need.step)).collect(),
+            true => needs.iter().filter_map(|need| places.get(&need.step).copied()).collect(),
             false => (0..begun.len()).filter(|p| *p != n).collect(),
         };
         let ended = |p: usize| state.steps[begun[p]].work.ended_at.filter(|ended| *ended <= began);

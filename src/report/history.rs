@@ -184,7 +184,7 @@ impl History {
 
     /// How much longer than usual a step in progress takes. Nobody measured how long its undo usually takes.
     pub fn late(&self, state: &RunState, step: &StepId, now: Timestamp) -> Option<Beyond> {
-        let at = state.runbook.steps.iter().position(|s| s.id == *step)?;
+        let at = state.position(step)?;
         if state.steps[at].taken_back() || state.steps[at].work.status.settled() {
             return None;
         }

@@ -205,10 +205,9 @@ fn with_timeout(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effec
     if step.background || timeout == Dur::ZERO {
         return otherwise;
     }
-    let outlasts = state.outlasts_its_time(i);
     // Recorded once. Other rules apply to a run that is being undone or is finished.
     let said = work.overdue.is_some() || state.finished() || unwinding(state);
-    if outlasts && said {
+    if said && state.outlasts_its_time(i) {
         return otherwise;
     }
     // Time in which no process drove the run does not count, and each part of a batch has its own time.
@@ -267,8 +266,26 @@ fn ask(state: &RunState, i: usize) -> Effect {
     })
 }
 
+/// Whether a step is a gate that waits and that nobody blocked.
+fn waits_at_gate(state: &RunState, i: usize) -> bool {
+    matches!(state.steps[i].work.status, Status::Started) && matches!(state.step(i).action, Action::Gate(_))
+}
+
+/// Whether a step of the run is in progress and waits for neither a person nor a gate.
+fn is_busy(state: &RunState) -> bool {
+    let idle = |i: usize| {
+        let held = state.held(i) && !state.work(i).status.in_flight();
+        held || matches!(state.steps[i].work.status, Status::Pending | Status::Blocked { .. })
+    };
+    let busy = |i: usize| !state.steps[i].work.status.settled() && !idle(i) && !waits_at_gate(state, i);
+    state.open.iter().any(|&i| !state.step(i).background && busy(i))
+}
+
 /// Whether the run is over, or stuck.
 fn end(state: &RunState, now: Timestamp) -> Vec<Effect> {
+    if is_busy(state) {
+        return Vec::new();
+    }
     let foreground = || (0..state.steps.len()).filter(|&i| !state.step(i).background);
     let ok = |i: usize| match state.steps[i].work.status {
         Status::Done(_) | Status::Skipped => true,
@@ -285,16 +302,7 @@ fn end(state: &RunState, now: Timestamp) -> Vec<Effect> {
     if foreground().all(ok) {
         return vec![record(EventKind::RunFinished { outcome: Outcome::Recovered })];
     }
-    let idle = |i: usize| {
-        let held = state.held(i) && !state.work(i).status.in_flight();
-        held || matches!(state.steps[i].work.status, Status::Pending | Status::Blocked { .. })
-    };
-    let busy = |i: usize| !state.steps[i].work.status.settled() && !idle(i);
-    let waiting = |i: usize| {
-        matches!(state.steps[i].work.status, Status::Started)
-            && matches!(state.step(i).action, Action::Gate(_))
-    };
-    if foreground().any(|i| busy(i) && !waiting(i)) || state.withdraws() {
+    if state.withdraws() {
         return Vec::new();
     }
     if let Some(i) = state.uncaptured() {
@@ -327,7 +335,7 @@ fn end(state: &RunState, now: Timestamp) -> Vec<Effect> {
     }
     // Nothing is in progress and nothing follows, so the run halts instead of waiting.
     let pending = foreground().find(|&i| state.steps[i].work.status == Status::Pending);
-    match pending.filter(|_| !foreground().any(waiting)) {
+    match pending.filter(|_| !foreground().any(|i| waits_at_gate(state, i))) {
         Some(i) => {
             let waits: Vec<_> = state.waits_for(i).into_iter().map(ToString::to_string).collect();
             let why = format!("{} waits for {}, but nothing runs", state.step(i).id, waits.join(", "));

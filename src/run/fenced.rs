@@ -224,7 +224,7 @@ impl RunState {
     pub fn store(&self, db: &DatabaseRef) -> Store<'_> {
         let component = &db.component;
         let set = |r: &usize| self.work(*r).status == Status::Done(End::Performed);
-        let aside = self.runbook.steps.iter().find_map(|s| match &s.action {
+        let aside = self.positions.renames.iter().find_map(|&i| match &self.step(i).action {
             Action::Op(op) => op.renames().filter(|(old, _)| old.is(db)).map(|(_, to)| to.as_str()),
             _ => None,
         });

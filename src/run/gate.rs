@@ -226,12 +226,8 @@ pub fn reopened(
         _ => None,
     })?;
     let step = state.step(promotion).id.clone();
-    let of = |name: &ComponentName| {
-        let promotes = |a: &Action| matches!(a, Action::Op(Operation::Promote(Promote { db, .. })) if db.component == *name);
-        state.runbook.steps.iter().position(|s| promotes(&s.action))
-    };
     let failed = |name: &&ComponentName| {
-        *name != component && of(name).is_some_and(|i| state.work(i).status == Status::Failed)
+        *name != component && state.promotion(name).is_some_and(|i| state.work(i).status == Status::Failed)
     };
     if let Some(other) = components.iter().find(failed) {
         return Some(EventKind::GateBlocked {
@@ -248,7 +244,7 @@ pub fn reopened(
     };
     let left: Vec<_> = components
         .iter()
-        .filter(|name| *name == component || !of(name).is_some_and(may_be))
+        .filter(|name| *name == component || !state.promotion(name).is_some_and(may_be))
         .cloned()
         .collect();
     match exposure(state, step, &left, objective, now) {

@@ -5,7 +5,6 @@
 //! waive that by name. Only the text in the guard shows who holds it, never a clock.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use super::locked::locked;
 use super::observed::{StepDecision, StepObservation};
@@ -95,24 +94,25 @@ impl RunState {
 
     /// Like `guards`, but also for a finished run: a run that was closed past its point of no return keeps its guards.
     pub fn unreturned_guards(&self) -> Vec<Guard> {
-        let steps = || self.runbook.steps.iter().zip(&self.steps);
-        let returned: BTreeSet<&ComponentName> = steps()
-            .filter(|(_, at)| at.work.status != Status::Pending)
-            .filter_map(|(step, _)| match &step.action {
-                Action::Write(Write::ReleaseGuard { component, .. }) => Some(component),
-                _ => None,
-            })
-            .collect();
-        let taken = steps().filter_map(|(step, at)| match &step.action {
-            Action::Write(Write::Guard { component, place, holder, .. }) if !returned.contains(component) => {
-                let kept = at.undo.as_ref().is_none_or(|undo| undo.status == Status::Failed);
-                let held = matches!(at.work.status, Status::Done(_)) && kept;
-                let target = Target::Guard { component: component.clone(), place: place.clone() };
-                held.then(|| self.guard(component, target, holder))
-            }
-            _ => None,
-        });
-        taken.collect()
+        let mut steps: Vec<_> = self.positions.guards.values().flatten().copied().collect();
+        steps.sort_unstable();
+        steps.into_iter().filter_map(|i| self.guard_taken_at(i)).collect()
+    }
+
+    /// The guard that the step at `i` took, unless the run started to release it.
+    fn guard_taken_at(&self, i: usize) -> Option<Guard> {
+        let at = &self.steps[i];
+        let Action::Write(Write::Guard { component, place, holder, .. }) = &self.step(i).action else {
+            return None;
+        };
+        let kept = at.undo.as_ref().is_none_or(|undo| undo.status == Status::Failed);
+        let mut releases = self.positions.releases.get(component).into_iter().flatten();
+        let released = releases.any(|&i| self.steps[i].work.status != Status::Pending);
+        if released || !kept || !matches!(at.work.status, Status::Done(_)) {
+            return None;
+        }
+        let target = Target::Guard { component: component.clone(), place: place.clone() };
+        Some(self.guard(component, target, holder))
     }
 
     /// Whether another operator holds a guard that the run needs.
@@ -135,10 +135,13 @@ impl RunState {
         if !step.action.mutates() || guards || step.debt {
             return None;
         }
-        let mut held = self.guards().into_iter();
         match &step.component {
-            Some(component) => held.find(|guard| guard.component == *component),
-            None => held.next(),
+            _ if self.finished() => None,
+            Some(component) => {
+                let mut taken = self.positions.guards.get(component).into_iter().flatten();
+                taken.find_map(|&i| self.guard_taken_at(i))
+            }
+            None => self.guards().into_iter().next(),
         }
     }
 

@@ -26,6 +26,7 @@ pub mod outcome;
 pub mod outstanding;
 pub mod overriding;
 pub mod parts;
+mod positions;
 mod progress;
 mod restored;
 pub mod severity;

@@ -1,5 +1,6 @@
 //! What a run that restores a store established about it.
 
+use super::positions::first;
 use super::state::{RunState, Status, StepState};
 use crate::kinds::shared::restore::{Loss, Restore, RestoreJob, RestoreStep};
 use crate::kinds::{Fact, Operation};
@@ -10,14 +11,10 @@ use crate::record::runbook::Step;
 impl RunState {
     /// What replaces a component's data, if the run restores it.
     pub fn restores(&self, component: &ComponentName) -> Option<&Restore> {
-        self.runbook.steps.iter().find_map(|s| match &s.action {
-            Action::Op(Operation::Restore(RestoreStep { part: RestoreJob::Swap, of }))
-                if of.db.component == *component =>
-            {
-                Some(of.as_ref())
-            }
+        match &self.step(first(&self.positions.swaps, component)?).action {
+            Action::Op(Operation::Restore(RestoreStep { of, .. })) => Some(of.as_ref()),
             _ => None,
-        })
+        }
     }
 
     /// What a restore loses, counted after writes had ended.

@@ -8,8 +8,7 @@ use super::model::calls::{PartCalls, Withdrawal};
 use super::model::overridden::Overridden;
 use super::model::past::Past;
 use super::model::tries::AfterEnd;
-use crate::kinds::shared::database::Promotable;
-use crate::kinds::shared::promotion::Promote;
+use super::positions::{Positions, first};
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restart::Restart;
 use crate::kinds::{Fact, Operation, Readings};
@@ -345,9 +344,7 @@ pub struct RunState {
     pub adoption: Option<Adoption>,
     /// Addresses of services that later processes sent calls to.
     pub endpoints: BTreeSet<Endpoint>,
-    index: BTreeMap<StepId, usize>,
-    /// Positions of fence steps, by component.
-    rungs: BTreeMap<ComponentName, Vec<usize>>,
+    pub(super) positions: Positions,
     /// Positions of steps with facts about a component's fence or exposure. Gates read them repeatedly.
     pub(super) known: BTreeMap<ComponentName, BTreeSet<usize>>,
     /// By position: positions of needed steps, and whether it is enough that they have ended.
@@ -371,23 +368,16 @@ impl RunState {
     /// The state after the first event.
     pub fn new(created: RunCreated, runbook: Runbook, at: Timestamp) -> Self {
         let steps = runbook.steps.iter().map(|_| StepState::default()).collect();
-        let index: BTreeMap<_, _> =
-            runbook.steps.iter().enumerate().map(|(i, s)| (s.id.clone(), i)).collect();
+        let positions = Positions::new(&runbook);
         // If a step needs an unknown step, its own position stands for that step, so it can never start.
         let position =
-            |own: usize, need: &Need| (index.get(&need.step).copied().unwrap_or(own), need.settled);
+            |own: usize, need: &Need| (positions.steps.get(&need.step).copied().unwrap_or(own), need.settled);
         let needs: Vec<Vec<(usize, bool)>> = runbook
             .steps
             .iter()
             .enumerate()
             .map(|(i, s)| s.needs.iter().map(|n| position(i, n)).collect())
             .collect();
-        let mut rungs: BTreeMap<ComponentName, Vec<usize>> = BTreeMap::new();
-        for (i, step) in runbook.steps.iter().enumerate() {
-            if let (Action::Op(Operation::Fence(fence)), false) = (&step.action, step.debt) {
-                rungs.entry(fence.db.component.clone()).or_default().push(i);
-            }
-        }
         let mut dependents = vec![Vec::new(); runbook.steps.len()];
         for (i, of) in needs.iter().enumerate() {
             of.iter().for_each(|(n, _)| dependents[*n].push(i));
@@ -396,7 +386,7 @@ impl RunState {
         let mut state = Self {
             dependents,
             open: BTreeSet::new(),
-            rungs,
+            positions,
             known: BTreeMap::new(),
             waivers: runbook.waivers.clone(),
             created,
@@ -430,7 +420,6 @@ impl RunState {
             attention: Attention::default(),
             adoption: None,
             endpoints: BTreeSet::new(),
-            index,
             needs,
         };
         state.place_all();
@@ -439,7 +428,7 @@ impl RunState {
 
     /// The position of a step.
     pub fn position(&self, id: &StepId) -> Option<usize> {
-        self.index.get(id).copied()
+        self.positions.steps.get(id).copied()
     }
 
     /// The position of a step that a person names.
@@ -528,7 +517,7 @@ impl RunState {
 
     /// Positions of a component's fence steps.
     pub fn rungs(&self, component: &ComponentName) -> &[usize] {
-        self.rungs.get(component).map_or(&[], Vec::as_slice)
+        self.positions.rungs.get(component).map_or(&[], Vec::as_slice)
     }
 
     /// The waiver that covers a rule for a component.
@@ -538,14 +527,12 @@ impl RunState {
 
     /// The step that promotes a component, if there is one.
     pub fn promotion(&self, component: &ComponentName) -> Option<usize> {
-        let promotes = |s: &Step| matches!(&s.action, Action::Op(Operation::Promote(Promote { db, .. })) if db.component == *component);
-        self.runbook.steps.iter().position(promotes)
+        first(&self.positions.promotions, component)
     }
 
     /// The step that observes the server that is or becomes the component's new primary.
     pub fn target_check(&self, component: &ComponentName) -> Option<usize> {
-        let looks = |s: &Step| matches!(&s.action, Action::Op(Operation::CheckPromotable(Promotable { db })) if db.component == *component);
-        self.runbook.steps.iter().position(looks)
+        first(&self.positions.targets, component)
     }
 
     /// Whether the run is over.

@@ -10,8 +10,9 @@ pub fn words(users: &str, state: &RunState) -> Option<String> {
     if state.finished() && state.owed().next().is_none() {
         return None;
     }
-    let open = |i: &usize| state.work(*i).status.in_flight();
-    let calls: Vec<&str> = (0..state.steps.len()).filter(open).map(|i| state.step(i).id.as_str()).collect();
+    let in_flight = |i: &usize| state.work(*i).status.in_flight();
+    let calls: Vec<&str> =
+        state.open().into_iter().filter(in_flight).map(|i| state.step(i).id.as_str()).collect();
     let calls = match calls.as_slice() {
         [] => String::new(),
         steps => format!("{} may still take effect; ", steps.join(", ")),

@@ -29,7 +29,8 @@ use drctl::run::state::Status;
 use crate::kinds::planned_moves::two_stores;
 use crate::run::hard_cases::waiver;
 use crate::run::judged_steps::{
-    At, NOW, SWITCHING, at_stage, db_name, doing, fence, missing, place, replica, server, value, word, writer,
+    At, NOW, SWITCHING, at_stage, db_name, doing, fence, missing, place, replica, rewritten, server, value,
+    word, writer,
 };
 use crate::support::rig::{BEGAN, Rig, plan};
 
@@ -267,10 +268,12 @@ fn where_the_old_data_are_kept_is_told_of_the_right_server() {
     let stands = || replica("db-east", "available");
     let mut at = new_replica();
     assert_eq!(kept(&at, stands()), None, "nothing was set aside");
-    for (step, of) in ["billing-west", "db-west"].iter().enumerate() {
-        let rename = Action::Op(Operation::Rename(Rename { db: server(of), to: format!("{of}-aside") }));
-        at.state.runbook.steps[step].action = rename;
-    }
+    at.state = rewritten(&at.state, |book| {
+        for (step, of) in ["billing-west", "db-west"].iter().enumerate() {
+            let rename = Rename { db: server(of), to: format!("{of}-aside") };
+            book.steps[step].action = Action::Op(Operation::Rename(rename));
+        }
+    });
     assert!(kept(&at, stands()).unwrap().contains("db-west-aside"));
     let mut follower = doing(Action::Op(Operation::CheckFollows(Follows {
         db: DatabaseRef { engine: Engine::Aurora, ..server("db-west") },

@@ -23,7 +23,7 @@ use crate::run::beliefs::standby;
 use crate::run::decisions::{
     DONE, after, cancelled, component, db, fence, minutes, promote, say, scale, step, told, under_way, words,
 };
-use crate::run::judged_steps::{At, NOW, db_name, missing as gone, owing, writer};
+use crate::run::judged_steps::{At, NOW, db_name, missing as gone, owing, rewritten, writer};
 use crate::run::loss::{at, intended};
 use crate::support::rig::BEGAN;
 
@@ -216,7 +216,8 @@ fn the_loss_of_a_promotion_now_is_told_while_the_run_may_still_promote() {
     };
     assert_eq!(told(&|_| {}), 1);
     assert_eq!(told(&|state| state.promoted = [component()].into()), 0, "it was requested");
-    assert_eq!(told(&|state| state.runbook.steps[1].action = scale()), 0, "nothing promotes it");
+    let unpromoted = |state: &mut RunState| *state = rewritten(state, |book| book.steps[1].action = scale());
+    assert_eq!(told(&unpromoted), 0, "nothing promotes it");
     assert_eq!(told(&|state| state.mode = Mode::Finished(Outcome::Abandoned)), 0, "the run is over");
     assert_eq!(told(&|state| state.cancelled_at = Some(minutes(1))), 0, "the run is being undone");
 }

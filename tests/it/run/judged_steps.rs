@@ -21,6 +21,7 @@ use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
 use drctl::record::action::{Action, Check, Write};
 use drctl::record::event::{Direction, End, Event, EventKind, Outcome};
+use drctl::record::runbook::Runbook;
 use drctl::run::model::tries::PrimaryReading;
 use drctl::run::state::{Status, Work};
 use drctl::run::{RunState, StepDecision, StepObservation, judge};
@@ -48,6 +49,16 @@ pub fn doing(action: Action) -> At {
     let mut at = SWITCHING.clone();
     at.state.runbook.steps[at.i].action = action;
     at
+}
+
+/// The same run with another runbook of as many steps.
+pub fn rewritten(state: &RunState, change: impl FnOnce(&mut Runbook)) -> RunState {
+    let mut runbook = state.runbook.clone();
+    change(&mut runbook);
+    let mut fresh = RunState::new(state.created.clone(), runbook, state.created_at);
+    fresh.steps.clone_from(&state.steps);
+    (fresh.epoch, fresh.last_at, fresh.taken_at) = (state.epoch, state.last_at, state.taken_at);
+    fresh
 }
 
 impl At {
