@@ -94,6 +94,7 @@ fn runbook(shape: Shape) -> Runbook {
             on_failure: OnFailure::Halt,
             background: false,
             debt: false,
+            notes: Vec::new(),
         }
     };
     Runbook {
@@ -112,6 +113,7 @@ fn runbook(shape: Shape) -> Runbook {
         probe_consecutive: 3,
         steps: (0..STEPS).map(step).collect(),
         notes: Vec::new(),
+        notes_after_move: Vec::new(),
         inherits: Vec::new(),
         asked: Vec::new(),
     }

@@ -62,7 +62,7 @@ pub fn stays(draft: &mut Draft<'_>) {
             continue;
         }
         let (what, unit) = (spec.name_in(&from).unwrap_or_default(), spec.unit());
-        draft.notes.push(format!(
+        draft.notes_after_move.push(format!(
             "{what} in {from} keeps {} after the move, and costs money. If it is smaller in normal operation, set its size if nobody has done it yet, for example to 0: {}",
             count(now.in_service, unit),
             commands.join("; ")

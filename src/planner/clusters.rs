@@ -95,11 +95,11 @@ fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<S
     let id = servers::aside(&db.id, &draft.input.request.run);
     let instance = NewMember { id: id.clone(), class, engine: there.engine.clone() };
     let operation = db.engine.operator().add_instance(db, instance)?;
-    draft.notes.push(format!("{id} stays in {} and costs money, whatever the outcome of the run", db.id));
     let action = Action::Op(operation);
     let mut step = step(&format!("equip.{name}"), Phase::Scale, Some(name), action);
+    step.notes = vec![format!("{id} stays in {} and costs money, whatever the outcome of the run", db.id)];
     if draft.input.request.intent == Intent::Failover {
-        draft.notes.push(format!(
+        step.notes.push(format!(
             "{} takes over once {id} exists, in about {}. Without a fence, the bound on data loss grows until then",
             db.id, step.estimate.expected_ms
         ));

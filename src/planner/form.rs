@@ -23,6 +23,7 @@ pub fn step(id: &str, phase: Phase, component: Option<&ComponentName>, action: A
         on_failure: OnFailure::Halt,
         background: false,
         debt: false,
+        notes: Vec::new(),
     }
 }
 

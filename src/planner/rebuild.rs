@@ -45,27 +45,27 @@ pub(super) fn rejoin(
     source: &DatabaseRef,
     needs: &[StepId],
     on_failure: OnFailure,
-) {
+) -> Option<StepId> {
     let name = db.component.clone();
     if db.is(source) {
         let facts = format!("{} cannot be a standby of itself", db.id);
         let what = "name two different servers in the plan";
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&name), facts, what));
-        return;
+        return None;
     }
     let by = db.engine.operator().standby_by();
     if by == StandbyBy::Service {
         clusters::follow(draft, db, source, needs, on_failure);
-        return;
+        return None;
     }
     if !possible(draft, db) {
         refuse(draft, db);
-        return;
+        return None;
     }
     let mut needs = needs.to_vec();
     let mut replica = None;
     if by == StandbyBy::Replica {
-        let Some(new) = new_replica(draft, db, source) else { return };
+        let new = new_replica(draft, db, source)?;
         needs = set_aside(draft, db, &needs, on_failure);
         replica = Some(Box::new(new));
     }
@@ -78,7 +78,7 @@ pub(super) fn rejoin(
     let mut step = step(&format!("rejoin.{name}.{}", db.place.name), Phase::Protect, Some(&name), action);
     step.needs = all(&needs);
     step.on_failure = on_failure;
-    draft.push(step);
+    Some(draft.push(step))
 }
 
 /// Renames the old instance, which keeps its data. The replica then gets the name in the plan, so the plan stays correct.
@@ -94,10 +94,6 @@ fn set_aside(
     }
     let to = aside(&db.id, &draft.input.request.run);
     let Some(operation) = db.engine.operator().set_aside(db, &to) else { return needs.to_vec() };
-    draft.notes.push(format!(
-        "{} is renamed to {to}, and drctl does not lift its fence. It costs money until somebody deletes it",
-        db.id
-    ));
     let mut step = step(
         &format!("retire.{}.{}", db.component, db.place.name),
         Phase::Protect,
@@ -106,7 +102,16 @@ fn set_aside(
     );
     step.needs = all(needs);
     step.on_failure = on_failure;
+    step.notes = vec![set_aside_note(db, &to)];
     vec![draft.push(step)]
+}
+
+/// What a rename means for the renamed server.
+pub(super) fn set_aside_note(db: &DatabaseRef, to: &str) -> String {
+    format!(
+        "drctl renames {} to {to}, and does not lift its fence. It costs money until somebody deletes it",
+        db.id
+    )
 }
 
 fn new_replica(draft: &mut Draft<'_>, db: &DatabaseRef, source: &DatabaseRef) -> Option<NewReplica> {

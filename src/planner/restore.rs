@@ -392,16 +392,15 @@ fn set_aside(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<Ste
     let Some(new) = of.instance() else { return needs };
     let (name, to) = (&of.db.component, new.aside.as_str());
     let Some(operation) = of.db.engine.operator().set_aside(&of.db, to) else { return needs };
-    draft.notes.push(format!(
-        "{} is renamed to {to}, and drctl does not lift its fence. It costs money until somebody deletes it",
-        of.db.id
-    ));
-    draft.notes.push(format!(
-        "a cancel undoes everything until the copy has the name {}. After that, nothing can be undone",
-        of.db.id
-    ));
     let mut aside = step(&format!("aside.{name}"), Phase::Promote, Some(name), Action::Op(operation));
     aside.needs = all(&needs);
+    aside.notes = vec![
+        rebuild::set_aside_note(&of.db, to),
+        format!(
+            "a cancel undoes everything until the copy has the name {}. After that, nothing can be undone",
+            of.db.id
+        ),
+    ];
     vec![draft.push(aside)]
 }
 

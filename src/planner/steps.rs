@@ -30,6 +30,8 @@ pub struct Draft<'a> {
     pub refusals: Vec<Refusal>,
     /// Notes for the reader.
     pub notes: Vec<String>,
+    /// Notes that hold only once the run has moved users or writes.
+    pub notes_after_move: Vec<String>,
     /// The last step of each component so far: components that need it wait for these.
     pub ready: BTreeMap<ComponentName, Vec<StepId>>,
     /// Valid proofs of the continued run.
@@ -49,6 +51,7 @@ impl<'a> Draft<'a> {
             from,
             refusals: Vec::new(),
             notes: Vec::new(),
+            notes_after_move: Vec::new(),
             ready: BTreeMap::new(),
             inherits: Vec::new(),
             lowered: BTreeMap::new(),
@@ -94,6 +97,13 @@ impl<'a> Draft<'a> {
         let id = step.id.clone();
         self.steps.push(step);
         id
+    }
+
+    /// Adds a note about what a step does.
+    pub fn note(&mut self, step: &StepId, text: String) {
+        if let Some(step) = self.steps.iter_mut().find(|s| s.id == *step) {
+            step.notes.push(text);
+        }
     }
 
     /// Checks the credentials at the target and at every connection for which the plan names the account.
@@ -389,6 +399,7 @@ impl<'a> Draft<'a> {
             probe_consecutive: self.input.probe_consecutive,
             steps: self.steps,
             notes: self.notes,
+            notes_after_move: self.notes_after_move,
             inherits: self.inherits,
             asked: self.input.continues.map(|c| c.asked.clone()).unwrap_or_default(),
         })

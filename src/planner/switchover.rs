@@ -200,14 +200,16 @@ fn returning(
     if !kept_out || !possible || !writes(draft, component, spec, active) {
         return None;
     }
-    draft
-        .notes
-        .push(format!("{} is not a standby. This run first makes it one, while users are served", old.id));
     let mut needs = guard.to_vec();
     if safety::may_write(draft, &old, spec) {
         needs = vec![databases::keep_from_writing(draft, component, spec, &draft.input.request.to, guard)];
     }
-    rebuild::rejoin(draft, &old, active, &needs, OnFailure::Halt);
+    if let Some(step) = rebuild::rejoin(draft, &old, active, &needs, OnFailure::Halt) {
+        draft.note(
+            &step,
+            format!("{} is not a standby. This run first makes it one, while users are served", old.id),
+        );
+    }
     Some(old)
 }
 

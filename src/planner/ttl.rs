@@ -89,9 +89,12 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Names, needs: &[St
         switch,
         std::slice::from_ref(&wait),
     );
-    draft.notes.push(format!(
+    let note = format!(
         "drctl checks the TTL of {name} again before the switch, and lowers it only if somebody raised it"
-    ));
+    );
+    if let Some(first) = stands.first() {
+        draft.note(first, note);
+    }
     draft.lowered.insert(name.clone(), (lowered, stands));
 }
 

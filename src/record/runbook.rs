@@ -157,6 +157,9 @@ pub struct Step {
     pub debt: bool,
     /// Its duration.
     pub estimate: Estimate,
+    /// Notes for the reader about what it does. They hold only if it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// The role of a probe.
@@ -265,6 +268,9 @@ pub struct Runbook {
     /// Notes for the reader: stale observations, fallbacks, and changes that were already there.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Notes that hold only once the run has moved users or writes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes_after_move: Vec<String>,
     /// The proofs of the run that this one continues, as far as they are still valid. Facts, never approvals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inherits: Vec<Inherited>,
@@ -318,6 +324,11 @@ impl Runbook {
     /// The place of the recovery site in the steps.
     pub fn recovery_place(&self) -> Option<&Place> {
         self.steps.iter().filter_map(|s| s.action.place()).find(|p| p.name == self.to.as_str())
+    }
+
+    /// All notes: of the runbook, of its steps, and of the move.
+    pub fn all_notes(&self) -> impl Iterator<Item = &String> {
+        self.notes.iter().chain(self.steps.iter().flat_map(|step| &step.notes)).chain(&self.notes_after_move)
     }
 
     /// The step with an id.

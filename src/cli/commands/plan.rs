@@ -147,7 +147,7 @@ pub fn show_beginning(p: &Printer, runbook: &Runbook, history: &History, begins:
         let subject = waiver.subject(&runbook.plan);
         p.line(&format!("waived         {subject} by {}: {}", waiver.who, waiver.reason));
     }
-    for note in &runbook.notes {
+    for note in runbook.all_notes() {
         p.line(&format!("note           {note}"));
     }
 }

@@ -110,7 +110,7 @@ fn a_cluster_without_instances_is_given_one_before_it_takes_over() {
     assert!(asked("equip.db") < finished(&done, "fence.db.security_group"));
     assert!(finished(&done, "equip.db") < asked("promote.db"));
     assert!(finished(&done, "fenced.db") < asked("promote.db"));
-    assert!(done.ended.state.runbook.notes.iter().any(|n| n.contains("costs money")));
+    assert!(done.ended.state.runbook.all_notes().any(|n| n.contains("costs money")));
     // A cluster with an instance gets no other.
     let whole = rig(PLAN, Intent::Failover, "region-lost").rehearse().unwrap();
     let equips =

@@ -478,16 +478,15 @@ fn a_run_that_did_nothing_reports_nothing_that_it_would_have_done() {
     let start = ["switchover", "truststream", "--to", "us-east-1", "--yes", "--sandbox"];
     let (code, out, err) = folder.run(&start);
     assert!(
-        code == 4 && out.contains("truststream-db will be renamed to truststream-db-set-aside-"),
+        code == 4 && out.contains("drctl renames truststream-db to truststream-db-set-aside-"),
         "{out}{err}"
     );
-    assert!(!out.contains("is renamed to"), "{out}");
     let run = "sandbox-truststream-switchover-s1-1";
     folder.run(&["runs", "cancel", run, "--reason", "not today", "--yes", "--sandbox"]);
     let report = json(&folder.ok(&["report", "run", run, "--format", "json", "--sandbox"]));
     assert_eq!(report["outcome"], "cancelled", "{report:#}");
     let notes = report["notes"].to_string();
-    for words in ["renamed to", "after the move", "again before the switch"] {
+    for words in ["drctl renames", "after the move", "again before the switch"] {
         assert!(!notes.contains(words), "{words}: {notes}");
     }
     let (_, out, err) = folder.run(&["failback", "truststream", "--yes", "--sandbox=after-failover"]);

@@ -196,6 +196,7 @@ pub fn run(steps: Vec<Step>) -> RunState {
         probe_consecutive: 3,
         steps,
         notes: Vec::new(),
+        notes_after_move: Vec::new(),
         inherits: Vec::new(),
         asked: Vec::new(),
     };
