@@ -23,7 +23,6 @@ use super::formats::Format;
 use super::printer::{DIM, GREEN, Printer, RED, YELLOW};
 use super::terminal::columns;
 use super::wrap;
-use crate::app::interrupt;
 use crate::executor::View;
 use crate::kinds::{Fact, Operation};
 use crate::model::ids::{ComponentName, StepId};
@@ -105,15 +104,6 @@ impl Progress {
     #[must_use]
     pub fn opened(self, now: Timestamp) -> Self {
         Self { opened: Some(now), ..self }
-    }
-
-    /// Keeps what a second Ctrl-C prints, which has no time to ask.
-    fn keep_parting(&self, event: &Event, state: &RunState) {
-        if let Some(users) = parting::users(event, state) {
-            self.users.set(users);
-        }
-        let words = parting::words(self.users.get(), state).map(|words| self.printer.commands(&words));
-        interrupt::parting(&state.created.run, words);
     }
 
     /// Prints once that a step takes longer than expected, with the ways around it; once that it takes longer than usual; and once that it
@@ -335,7 +325,11 @@ fn after_the_end(event: &Event, state: &RunState) -> &'static str {
 impl View for Progress {
     fn event(&self, event: &Event, state: &RunState) {
         if self.drives {
-            self.keep_parting(event, state);
+            parting::users(event, state).into_iter().for_each(|users| self.users.set(users));
+            // No tick follows the last event.
+            if state.finished() {
+                parting::keep(&self.printer, self.users.get(), state);
+            }
         }
         match self.printer.format {
             Format::Jsonl => self.printer.line(&serde_json::to_string(event).unwrap_or_default()),
@@ -387,6 +381,9 @@ impl View for Progress {
     }
 
     fn tick(&self, now: Timestamp, state: &RunState) {
+        if self.drives {
+            parting::keep(&self.printer, self.users.get(), state);
+        }
         match self.bar.get() {
             Some(bar) if bar.is_due() => self.show(state, now),
             Some(_) => {}

@@ -31,7 +31,8 @@ pub fn only_once(tree: &Node, findings: &mut Vec<Finding>, read: usize) {
         let Some(span) = finding.span.filter(|_| at > read) else { return true };
         let again = said.contains(&(finding.id, Some(span.offset)))
             || finding.id == "secret-in-plan" && broken.contains(&span.offset);
-        !again && !missed.clone().any(|(_, key)| unread(tree, key, span.offset, &broken))
+        !again
+            && (broken.is_empty() || !missed.clone().any(|(_, key)| unread(tree, key, span.offset, &broken)))
     });
 }
 

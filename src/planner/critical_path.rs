@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kinds::Operation;
 use crate::kinds::shared::names::Answers;
-use crate::model::ids::StepId;
+use crate::model::ids::{ComponentName, StepId};
 use crate::model::intent::Intent;
 use crate::model::properties::Felt;
 use crate::model::time::Dur;
@@ -104,17 +104,18 @@ fn counted(runbook: &Runbook) -> BTreeSet<&StepId> {
     counted
 }
 
-/// How long resolvers keep the answer that a switch replaced, if no step checks the resolvers.
-fn unasked(runbook: &Runbook, step: &Step) -> Dur {
-    let Action::Op(Operation::Switch(switch)) = &step.action else { return Dur::ZERO };
-    let asks = |s: &Step| {
-        s.component == step.component
-            && matches!(
-                &s.action,
-                Action::Op(Operation::CheckAnswers(Answers { resolvers_ttl_ms: Some(_), .. }))
-            )
+/// The components whose names a step checks at resolvers.
+fn asked(runbook: &Runbook) -> BTreeSet<Option<&ComponentName>> {
+    let asks = |s: &&Step| {
+        matches!(&s.action, Action::Op(Operation::CheckAnswers(Answers { resolvers_ttl_ms: Some(_), .. })))
     };
-    match switch.only_ttl().is_some() || runbook.steps.iter().any(asks) {
+    runbook.steps.iter().filter(asks).map(|s| s.component.as_ref()).collect()
+}
+
+/// How long resolvers keep the answer that a switch replaced, if no step checks the resolvers.
+fn unasked(asked: &BTreeSet<Option<&ComponentName>>, step: &Step) -> Dur {
+    let Action::Op(Operation::Switch(switch)) = &step.action else { return Dur::ZERO };
+    match switch.only_ttl().is_some() || asked.contains(&step.component.as_ref()) {
         true => Dur::ZERO,
         false => switch.old_ttl(),
     }
@@ -139,7 +140,8 @@ fn longest(
         }
         ends.insert(&step.id, (start.plus(cost(step)), from));
     }
-    let kept = |step: &Step| if cost(step) == Dur::ZERO { Dur::ZERO } else { unasked(runbook, step) };
+    let asked = asked(runbook);
+    let kept = |step: &Step| if cost(step) == Dur::ZERO { Dur::ZERO } else { unasked(&asked, step) };
     let served = runbook.steps.iter().filter_map(|s| Some((ends.get(&s.id)?.0.plus(kept(s)), &s.id)));
     let Some((total, last)) = served.max_by_key(|(d, _)| *d) else {
         return (Served { after: Dur::ZERO, users: None }, Vec::new());

@@ -366,7 +366,7 @@ fn contradicted(
     (figure, exposure): (Figure, Exposure),
 ) -> (Figure, Exposure) {
     // A restore discards later writes on purpose, so a standby may have more of them.
-    if state.restores(component).is_some() {
+    if figure.basis != Basis::Measured || state.restores(component).is_some() {
         return (figure, exposure);
     }
     let promoted = state.promoted_at.get(component);
@@ -375,7 +375,7 @@ fn contradicted(
         Fact::Rejoined { component: c, diverged: Some(found), .. } if c == component => Some(found),
         _ => None,
     });
-    match more.filter(|_| figure.basis == Basis::Measured) {
+    match more {
         Some(found) => {
             let many = found.transactions.map_or_else(|| "uncounted".to_owned(), |n| n.to_string());
             let because = format!(

@@ -1,12 +1,20 @@
 //! What a second Ctrl-C prints about a run that this process drives.
 
+use crate::app::interrupt;
+use crate::cli::printer::Printer;
 use crate::model::intent::{Drill, Intent};
 use crate::record::event::{Event, EventKind};
 use crate::report::attainment::attainment;
 use crate::run::RunState;
 
+/// Keeps what a second Ctrl-C prints, which has no time to ask.
+pub fn keep(printer: &Printer, users: &str, state: &RunState) {
+    let words = words(users, state).map(|words| printer.commands(&words));
+    interrupt::parting(&state.created.run, words);
+}
+
 /// Whether users are served, and the command that continues the run; `None` if nothing is left to continue.
-pub fn words(users: &str, state: &RunState) -> Option<String> {
+fn words(users: &str, state: &RunState) -> Option<String> {
     if state.finished() && state.owed().next().is_none() {
         return None;
     }
