@@ -203,8 +203,9 @@ impl RunState {
         state.waits_for_people()
     }
 
-    /// Every step that waits for a person: first the stop that somebody must decide, then the others in the order of the runbook. None once
-    /// the run is over, or once a person decided not to continue it.
+    /// Every step that waits for a person: first the stop that somebody must decide, then the others in the order of the runbook. Beside an
+    /// open request, the failed steps that stopped the run come first, too: an answer alone does not let it continue. None once the run is
+    /// over, or once a person decided not to continue it.
     pub fn waits_for_people(&self) -> Vec<Waits> {
         let decide = self.to_decide().map(|stop| Waits {
             step: stop.step.clone(),
@@ -217,7 +218,36 @@ impl RunState {
         // A request that has all its approvals waits for that decision, too.
         let asks = |i: &usize| decide.is_none() || approval::all_given(self, *i).is_none();
         let others: Vec<_> = (0..self.steps.len()).filter(asks).filter_map(|i| self.asks_now(i)).collect();
-        decide.into_iter().chain(others).collect()
+        let correct = if others.is_empty() { Vec::new() } else { self.to_correct() };
+        decide.into_iter().chain(correct).chain(others).collect()
+    }
+
+    /// The failed steps that stopped the run, once somebody decided to continue it or if nobody has to. A resume tries them again.
+    pub fn to_correct(&self) -> Vec<Waits> {
+        let ends = self.finished() || self.mode == Mode::Cancelling || self.goes_no_further();
+        let decides = self.to_decide().is_some() || self.decided_otherwise().is_some();
+        if ends || decides || !self.stands_still() {
+            return Vec::new();
+        }
+        let failed = |i: &usize| self.brought_to_a_stop(*i) && !self.asks_people(*i);
+        (0..self.steps.len()).filter(failed).map(|i| self.corrected_by_a_person(i)).collect()
+    }
+
+    fn corrected_by_a_person(&self, i: usize) -> Waits {
+        let reason = self.work(i).reason.as_deref().map(plain::line).unwrap_or_default();
+        let next = match &self.steps[i].claimed_by {
+            Some(who) => format!("{who} confirms that it was done by hand, and a resume checks that"),
+            None => "correct the cause, then resume".to_owned(),
+        };
+        let gap = if reason.is_empty() { "" } else { "; " };
+        Waits {
+            step: self.step(i).id.clone(),
+            why: format!("{}{gap}{next}", plain::clause(&reason)),
+            command: Some(self.to_continue()),
+            headline: HALTED,
+            until: None,
+            answered: false,
+        }
     }
 
     /// Whether its last process stopped, and nobody paused it.

@@ -70,10 +70,14 @@ fn goes_on_with(state: &RunState) -> String {
         let step = &state.step(gate).id;
         return format!("{step} is rejected. {}", approval::instead(state, step));
     }
-    let waits = state.waits_for_people();
-    let missing = waits.iter().find(|waits| waits.why.starts_with(approval::WAITING));
-    missing.map_or_else(
-        || format!("to continue the run: {}", state.to_continue()),
-        |waits| format!("the run is still {}", waits.why),
-    )
+    let waits = state.waits_for_people().into_iter().filter(|waits| waits.why.starts_with(approval::WAITING));
+    let missing = waits.map(|waits| waits.what()).collect::<Vec<_>>().join("; ");
+    let stops = state.to_correct();
+    let steps = stops.iter().map(|stop| stop.step.as_str()).collect::<Vec<_>>().join(", ");
+    let on = state.to_continue();
+    match (missing.is_empty(), steps.is_empty()) {
+        (true, _) => format!("to continue the run: {on}"),
+        (false, true) => format!("the run is still {missing}; then {on}"),
+        (false, false) => format!("once {steps} is corrected: {on}; the run is also {missing}"),
+    }
 }

@@ -213,6 +213,39 @@ fn a_stop_that_nobody_decided_is_the_next_command_everywhere() {
     assert!(out.contains("RECOVERED"), "{code} {out}{err}");
 }
 
+/// An open request hides neither the failed step nor the command that tries it again, and has its own command.
+#[test]
+fn a_decided_stop_is_named_beside_an_open_request() {
+    let folder = asks_in("capacity-short", "30m");
+    let approve = format!("drctl approve {RUN} approve.go --sandbox");
+    let resume = format!("drctl runs resume {RUN} --sandbox");
+    let say = |args: &[&str]| {
+        let (code, out, err) = as_operator(&folder, "ann.key", &[args, &["--sandbox"]].concat());
+        assert_eq!(code, 0, "{out}{err}");
+        err
+    };
+    let named = |answer: &str, next: &str| {
+        let screen = shown(&folder);
+        let (_, ends) =
+            screen.split_once("\n  next     HALTED: scale.nodes, ").unwrap_or_else(|| panic!("{screen}"));
+        for text in [ends, &status(&folder)] {
+            assert!(text.contains(next) && text.contains(&resume) && text.contains(&approve), "{text}");
+        }
+        let commands =
+            answer.contains("scale.nodes") && answer.contains(&resume) && answer.contains(&approve);
+        assert!(commands && answer.contains("waiting for approval by dba and engineering-lead"), "{answer}");
+        let list = folder.ok(&["runs", "list", "--sandbox"]);
+        assert!(list.contains("HALTED: scale.nodes, ") && list.contains(&resume), "{list}");
+    };
+    let decided = say(&["ack", RUN, "--decide", "fix-forward", "--reason", "agreed"]);
+    named(&decided, "correct the cause, then resume");
+    named(&say(&["runs", "done", RUN, "scale.nodes"]), "confirms that it was done by hand");
+    // What was skipped stops nothing any more.
+    let skipped = say(&["runs", "skip", RUN, "scale.nodes", "--reason", "half of it is enough"]);
+    let next = format!("{approve}; then {resume}");
+    assert!(!skipped.contains("scale.nodes is corrected") && skipped.contains(&next), "{skipped}");
+}
+
 #[test]
 fn a_request_that_expired_is_made_again_by_those_who_may_or_answered_late() {
     let folder = asks("10s");
