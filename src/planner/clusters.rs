@@ -16,7 +16,7 @@ use crate::model::ids::StepId;
 use crate::model::intent::Intent;
 use crate::model::waiver::Rule;
 use crate::record::action::Action;
-use crate::record::runbook::{OnFailure, Phase};
+use crate::record::runbook::{OnFailure, Phase, UNTIL_DONE};
 
 /// The request to the service: a switchover if the move is planned, otherwise a failover that gives up what the target lacks.
 pub(super) fn takeover(draft: &Draft<'_>, db: &DatabaseRef) -> Option<Takeover> {
@@ -92,7 +92,7 @@ fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<S
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
         return None;
     };
-    let id = servers::aside(&db.id, &draft.input.request.run);
+    let id = servers::created(&db.id, &draft.input.request.run);
     let instance = NewMember { id: id.clone(), class, engine: there.engine.clone() };
     let operation = db.engine.operator().add_instance(db, instance)?;
     let action = Action::Op(operation);
@@ -100,7 +100,7 @@ fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<S
     step.notes = vec![format!("{id} stays in {} and costs money, whatever the outcome of the run", db.id)];
     if draft.input.request.intent == Intent::Failover {
         step.notes.push(format!(
-            "{} takes over once {id} exists, in about {}. Without a fence, the bound on data loss grows until then",
+            "{} takes over once {id} exists, in about {}. Without a fence, the bound on data loss grows{UNTIL_DONE}",
             db.id, step.estimate.expected_ms
         ));
     }

@@ -383,7 +383,7 @@ fn new_instance(draft: &Draft<'_>, db: &DatabaseRef) -> Result<NewInstance, Miss
     }
     db.engine.operator().may_copy(db, &like).map_err(|unmet| (unmet.facts, unmet.what))?;
     let run = &draft.input.request.run;
-    let (id, aside) = (servers::aside(&format!("copy-of-{}", db.id), run), servers::aside(&db.id, run));
+    let (id, aside) = (servers::created(&format!("copy-of-{}", db.id), run), servers::aside(&db.id, run));
     Ok(NewInstance { id, aside, like, security_groups })
 }
 

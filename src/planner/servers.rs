@@ -1,4 +1,4 @@
-//! The servers of databases: what the planner knows of them, and the names that they get when they are set aside.
+//! The servers of databases: what the planner knows of them, and the names that they get from a run.
 
 use super::steps::Draft;
 use crate::inventory::Observation;
@@ -17,9 +17,19 @@ pub(super) struct Store<'p> {
     pub(super) canary: Option<String>,
 }
 
-/// The new name of an instance that a run renames: letters, digits and single hyphens, as services require. Its end distinguishes two
-/// instances whose names start alike.
+/// The new name of an instance that a run renames.
 pub(super) fn aside(id: &str, run: &RunId) -> String {
+    named(id, "set-aside", run)
+}
+
+/// The name of an instance that a run creates.
+pub(super) fn created(id: &str, run: &RunId) -> String {
+    named(id, "new", run)
+}
+
+/// Letters, digits and single hyphens, as services require. A rehearsal has the word instead of a start time. The end distinguishes two
+/// instances whose names start alike.
+fn named(id: &str, word: &str, run: &RunId) -> String {
     let clean = |text: &str| {
         let dashed: String = text
             .chars()
@@ -29,7 +39,7 @@ pub(super) fn aside(id: &str, run: &RunId) -> String {
     };
     // The name of a live run starts with its start time, to the second.
     let second: String = run.as_str().chars().take_while(char::is_ascii_digit).take(14).collect();
-    let second = if second.is_empty() { "set-aside".to_owned() } else { second };
+    let second = if second.is_empty() { word.to_owned() } else { second };
     let digest = Digest::of_fields(&[id.as_bytes(), run.as_str().as_bytes()]);
     let id: String = clean(id).chars().take(LONGEST_ID - RUN_PART - 1).collect();
     clean(&format!("{id}-{second}-{}", &digest.as_str()[..6]))

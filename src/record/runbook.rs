@@ -162,6 +162,9 @@ pub struct Step {
     pub notes: Vec<String>,
 }
 
+/// The end of a note of a step that is a forecast: it holds until the step is done.
+pub const UNTIL_DONE: &str = " until then";
+
 /// The role of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

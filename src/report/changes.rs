@@ -26,7 +26,17 @@ pub fn changes(state: &RunState) -> Vec<Change> {
         !undone && !other && (performed || half)
     };
     let made = (0..state.steps.len()).filter(done).flat_map(|i| made(state, i).changes());
-    net(made)
+    told_apart(net(made))
+}
+
+/// Resources with the same name in several places, each with its place.
+fn told_apart(mut all: Vec<Change>) -> Vec<Change> {
+    let elsewhere = |of: &Change| all.iter().any(|c| c.resource == of.resource && c.place != of.place);
+    let alike: Vec<bool> = all.iter().map(elsewhere).collect();
+    for (change, _) in all.iter_mut().zip(alike).filter(|(_, alike)| *alike) {
+        change.resource = format!("{} in {}", change.resource, change.place);
+    }
+    all
 }
 
 /// Combines repeated changes of an attribute into one, or none if the last value equals the first.
@@ -59,6 +69,15 @@ mod tests {
     use super::*;
     use crate::kinds::shared::database::DatabaseRef;
     use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
+
+    #[test]
+    fn resources_of_the_same_name_have_their_places() {
+        let of =
+            |place: &str, name: &str| Change::new(place, name, "min_size", "0".to_owned(), "4".to_owned());
+        let all = vec![of("west", "group web"), of("east", "group web"), of("east", "group dr")];
+        let names: Vec<_> = told_apart(all).into_iter().map(|change| change.resource).collect();
+        assert_eq!(names, ["group web in west", "group web in east", "group dr"]);
+    }
 
     #[test]
     fn each_rung_of_a_fence_is_changed_at_its_own_place_and_lifted_there() {

@@ -2,16 +2,21 @@
 //! not happen.
 
 use crate::record::event::Outcome;
+use crate::record::runbook::UNTIL_DONE;
 use crate::run::state::{Mode, Status, StepState};
 use crate::run::{RunState, drill};
 
-/// The notes of the runbook, without those about steps that the run has not done and will not do.
+/// The notes of the runbook, without those about steps that the run has not done and will not do, and without forecasts about steps that
+/// are done.
 pub(super) fn notes(state: &RunState) -> Vec<String> {
     // A tabletop drill runs no step. Its notes are about the runbook.
     let only_read = state.mode == Mode::Finished(Outcome::Read);
     let ends = (state.finished() || state.unwinds()) && !only_read;
     let steps = state.runbook.steps.iter().zip(&state.steps);
-    let of_steps = steps.filter(|(_, at)| !ends || done(at)).flat_map(|(step, _)| &step.notes);
+    let of_steps = steps.filter(|(_, at)| !ends || done(at)).flat_map(|(step, at)| {
+        let over = ends || matches!(at.work.status, Status::Done(_));
+        step.notes.iter().filter(move |note| !(over && note.ends_with(UNTIL_DONE)))
+    });
     let of_the_move = state.runbook.notes_after_move.iter().filter(|_| !ends || drill::moved(state));
     state.runbook.notes.iter().chain(of_steps).chain(of_the_move).cloned().collect()
 }

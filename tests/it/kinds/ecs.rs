@@ -145,10 +145,10 @@ fn limits_change_before_the_count_and_return_with_it() {
         changed(&both),
         [
             "aws_appautoscaling_target service/shop-dr/web min_capacity 0 4",
-            "aws_ecs_service web desired_count 0 4"
+            "aws_ecs_service shop-dr/web desired_count 0 4"
         ]
     );
-    assert_eq!(changed(&alone), ["aws_ecs_service web desired_count 0 4"]);
+    assert_eq!(changed(&alone), ["aws_ecs_service shop-dr/web desired_count 0 4"]);
     let Undo::By(back) = both.undo() else { panic!() };
     assert_eq!((back.from, back.to, back.scalable_target), (both.to, both.from, true));
     let commands: Vec<_> = both.calls().into_iter().map(|c| c.command).collect();

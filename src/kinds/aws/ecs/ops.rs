@@ -192,7 +192,7 @@ impl Op for ScaleService {
 
     fn changes(&self) -> Vec<Change> {
         let of = &self.service;
-        let service = format!("aws_ecs_service {}", of.service);
+        let service = format!("aws_ecs_service {of}");
         let target = format!("aws_appautoscaling_target {}", of.resource_id());
         let change = |resource: &str, attribute: &str, before: u32, after: u32| {
             let changed = before != after;

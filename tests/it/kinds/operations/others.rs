@@ -112,7 +112,7 @@ fn services() -> [Row; 2] {
             looks ecs:DescribeServices at east
             looks application-autoscaling:DescribeScalableTargets at east
             sets aws_appautoscaling_target service/shop/web min_capacity at east: 0 -> 4
-            sets aws_ecs_service web desired_count at east: 0 -> 4",
+            sets aws_ecs_service shop/web desired_count at east: 0 -> 4",
         ),
         row(
             "aws.ecs",
@@ -123,7 +123,7 @@ fn services() -> [Row; 2] {
             undo: scale shop/web from 4 to 0
             calls ecs:UpdateService at east
             looks ecs:DescribeServices at east
-            sets aws_ecs_service web desired_count at east: 0 -> 4",
+            sets aws_ecs_service shop/web desired_count at east: 0 -> 4",
         ),
     ]
 }
