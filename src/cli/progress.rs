@@ -549,7 +549,7 @@ fn driver_words(what: &EventKind) -> Option<String> {
             Some(format!("a new process drives the run (epoch {epoch})"))
         }
         EventKind::EpochTaken { epoch, owner } if *epoch > 1 => {
-            Some(format!("taken over by {owner} (epoch {epoch})"))
+            Some(format!("{owner} writes the journal from here on (epoch {epoch})"))
         }
         _ => None,
     }

@@ -1,6 +1,7 @@
 //! The notes of a runbook about what its steps do. The planner writes them before the run, so a report must not state as a fact what did
 //! not happen.
 
+use super::typed::typed;
 use crate::record::event::Outcome;
 use crate::record::runbook::UNTIL_DONE;
 use crate::run::state::{Mode, Status, StepState};
@@ -18,7 +19,7 @@ pub(super) fn notes(state: &RunState) -> Vec<String> {
         step.notes.iter().filter(move |note| !(over && note.ends_with(UNTIL_DONE)))
     });
     let of_the_move = state.runbook.notes_after_move.iter().filter(|_| !ends || drill::moved(state));
-    state.runbook.notes.iter().chain(of_steps).chain(of_the_move).cloned().collect()
+    state.runbook.notes.iter().chain(of_steps).chain(of_the_move).map(|note| typed(state, note)).collect()
 }
 
 /// Whether a call of the step stands or may still take effect.

@@ -32,6 +32,7 @@ pub mod steps;
 pub mod summary;
 pub mod terms;
 pub mod trace;
+mod typed;
 pub mod unsettled;
 pub mod verified;
 pub mod words;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::attainment::attainment;
 use super::fences::Fence;
 use super::protection::Protection;
+use super::typed::typed;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::intent::Intent;
 use crate::model::time::Dur;
@@ -46,6 +47,9 @@ impl Warning {
 
     /// The same with commands that work as they stand. The screen completes its commands itself.
     fn typed(mut self, state: &RunState) -> Self {
+        for words in [&mut self.text, &mut self.next, &mut self.then] {
+            *words = typed(state, words);
+        }
         if state.created.world != WorldKind::Live {
             let lacking = self.commands.iter_mut().filter(|command| !command.contains(" --sandbox"));
             lacking.for_each(|command| command.push_str(" --sandbox"));
@@ -221,7 +225,11 @@ pub fn ways(state: &RunState) -> Vec<PossibleCommand> {
         let means = format!("{makes}continues to watch that users stay served{held}");
         return vec![PossibleCommand { command: state.created.command("runs resume", ""), means }];
     }
-    state.ways_on()
+    let of = |way: PossibleCommand| PossibleCommand {
+        command: typed(state, &way.command),
+        means: typed(state, &way.means),
+    };
+    state.ways_on().into_iter().map(of).collect()
 }
 
 /// Whether it stopped and somebody has to resume it.

@@ -13,6 +13,7 @@ use super::measured::Measured;
 use super::protection::{self, Protection};
 use super::restore::{Restored, restored};
 use super::steps::{self, StepReport};
+use super::typed::typed;
 use super::unsettled::{InDoubt, Store};
 use super::{afterwards, decisions, duties, foretold, measured, onward, outcomes, overrides, said, steered};
 use crate::kinds::shared::restore::{RestoreJob, RestoreStep};
@@ -410,7 +411,7 @@ fn restore_hint(state: &RunState, resume: &str) -> String {
 fn error(state: &RunState) -> Option<ReportError> {
     let halted = state.why_stopped()?;
     if let Some(next) = state.next_as_decided() {
-        let hint = format!("{halted}. Next, {next}");
+        let hint = format!("{halted}. Next, {}", typed(state, &next));
         return Some(ReportError { code: "halted".to_owned(), why: halted, hint });
     }
     let asked = state.stops_to_ask();

@@ -346,7 +346,7 @@ fn over(context: &Context, printer: &Printer, state: &RunState, states: &[RunSta
     let owed = live_drill::owed_after(state, states);
     let warnings = onward::left_by(state, states);
     let done = left.is_empty() && owed.is_none() && warnings.is_empty();
-    let what = if done { "nothing is pending" } else { "no step is left to continue" };
+    let what = if done { "nothing is pending" } else { "it cannot be continued" };
     let how = if warnings.is_empty() { "" } else { onward::how_it_ended(state) };
     printer.note(&format!("run {run} is over{how}, and {what}"));
     warnings.iter().for_each(|warning| printer.note(&warning.words()));

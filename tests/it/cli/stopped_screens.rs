@@ -220,8 +220,9 @@ fn what_was_given_up_says_what_a_person_must_do_and_nothing_that_harms() {
     }
     let resume = ["runs", "resume", RUN, "--sandbox"];
     let (code, _, err) = folder.run(&resume);
-    let over =
-        format!("run {RUN} is over: it was cancelled after its point of no return, and no step is left");
+    let over = format!(
+        "run {RUN} is over: it was cancelled after its point of no return, and it cannot be continued"
+    );
     assert!(code == 1 && err.contains(&over) && !err.contains("nothing is pending"), "{code}: {err}");
     assert!(err.contains("NOT SERVED: users have not been served for at least "), "{err}");
     assert!(err.contains("would complete the move") && err.contains("GUARDS KEPT: "), "{err}");
@@ -229,7 +230,7 @@ fn what_was_given_up_says_what_a_person_must_do_and_nothing_that_harms() {
     failover(&folder, "replica-lagging", &[]);
     let (_, out, _) = folder.run(&cancel);
     let (code, _, err) = folder.run(&resume);
-    let words = "is over: it was cancelled, and no step is left to continue";
+    let words = "is over: it was cancelled, and it cannot be continued";
     assert!(
         code == 1 && err.contains(words) && err.contains("users still fail in us-west-2"),
         "{code}: {err}"

@@ -286,6 +286,11 @@ fn every_printed_move_names_its_plan_and_its_site() {
         let dark = scenario == "region-dark";
         assert_eq!(shown.contains("once us-west-2 is back, run drctl --sandbox reprotect"), dark, "{shown}");
         assert_eq!(shown.contains("drctl --sandbox serve tries to fence it"), dark, "{shown}");
+        // Nobody completes the commands of a document.
+        if dark {
+            let md = folder.ok(&["report", "run", RUN, "--format", "md", "--sandbox"]);
+            assert!(md.contains("serve tries to fence it") && !md.contains("drctl serve tries"), "{md}");
+        }
     }
 }
 
