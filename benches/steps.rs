@@ -95,6 +95,7 @@ fn runbook(shape: Shape) -> Runbook {
             background: false,
             debt: false,
             notes: Vec::new(),
+            forecasts: Vec::new(),
         }
     };
     Runbook {

@@ -16,7 +16,7 @@ use crate::model::ids::StepId;
 use crate::model::intent::Intent;
 use crate::model::waiver::Rule;
 use crate::record::action::Action;
-use crate::record::runbook::{OnFailure, Phase, UNTIL_DONE};
+use crate::record::runbook::{OnFailure, Phase};
 
 /// The request to the service: a switchover if the move is planned, otherwise a failover that gives up what the target lacks.
 pub(super) fn takeover(draft: &Draft<'_>, db: &DatabaseRef) -> Option<Takeover> {
@@ -99,8 +99,8 @@ fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<S
     let mut step = step(&format!("equip.{name}"), Phase::Scale, Some(name), action);
     step.notes = vec![format!("{id} stays in {} and costs money, whatever the outcome of the run", db.id)];
     if draft.input.request.intent == Intent::Failover {
-        step.notes.push(format!(
-            "{} takes over once {id} exists, in about {}. Without a fence, the bound on data loss grows{UNTIL_DONE}",
+        step.forecasts.push(format!(
+            "{} takes over once {id} exists, in about {}. Without a fence, the bound on data loss grows until then",
             db.id, step.estimate.expected_ms
         ));
     }

@@ -24,6 +24,7 @@ pub fn step(id: &str, phase: Phase, component: Option<&ComponentName>, action: A
         background: false,
         debt: false,
         notes: Vec::new(),
+        forecasts: Vec::new(),
     }
 }
 

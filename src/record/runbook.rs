@@ -160,10 +160,10 @@ pub struct Step {
     /// Notes for the reader about what it does. They hold only if it runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Notes that hold only until it is done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forecasts: Vec<String>,
 }
-
-/// The end of a note of a step that is a forecast: it holds until the step is done.
-pub const UNTIL_DONE: &str = " until then";
 
 /// The role of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -331,7 +331,10 @@ impl Runbook {
 
     /// All notes: of the runbook, of its steps, and of the move.
     pub fn all_notes(&self) -> impl Iterator<Item = &String> {
-        self.notes.iter().chain(self.steps.iter().flat_map(|step| &step.notes)).chain(&self.notes_after_move)
+        self.notes
+            .iter()
+            .chain(self.steps.iter().flat_map(|step| step.notes.iter().chain(&step.forecasts)))
+            .chain(&self.notes_after_move)
     }
 
     /// The step with an id.

@@ -1,5 +1,7 @@
 //! Every attribute that a run changed, before and after: the changes that Terraform or a GitOps loop would revert.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::kinds::Operation;
 use crate::kinds::shared::restore::RestoreStep;
 use crate::model::change::Change;
@@ -31,10 +33,14 @@ pub fn changes(state: &RunState) -> Vec<Change> {
 
 /// Resources with the same name in several places, each with its place.
 fn told_apart(mut all: Vec<Change>) -> Vec<Change> {
-    let elsewhere = |of: &Change| all.iter().any(|c| c.resource == of.resource && c.place != of.place);
-    let alike: Vec<bool> = all.iter().map(elsewhere).collect();
-    for (change, _) in all.iter_mut().zip(alike).filter(|(_, alike)| *alike) {
-        change.resource = format!("{} in {}", change.resource, change.place);
+    let mut places: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for change in &all {
+        places.entry(change.resource.clone()).or_default().insert(change.place.clone());
+    }
+    for change in &mut all {
+        if places.get(&change.resource).is_some_and(|of| of.len() > 1) {
+            change.resource = format!("{} in {}", change.resource, change.place);
+        }
     }
     all
 }

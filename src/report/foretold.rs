@@ -3,7 +3,6 @@
 
 use super::typed::typed;
 use crate::record::event::Outcome;
-use crate::record::runbook::UNTIL_DONE;
 use crate::run::state::{Mode, Status, StepState};
 use crate::run::{RunState, drill};
 
@@ -16,7 +15,7 @@ pub(super) fn notes(state: &RunState) -> Vec<String> {
     let steps = state.runbook.steps.iter().zip(&state.steps);
     let of_steps = steps.filter(|(_, at)| !ends || done(at)).flat_map(|(step, at)| {
         let over = ends || matches!(at.work.status, Status::Done(_));
-        step.notes.iter().filter(move |note| !(over && note.ends_with(UNTIL_DONE)))
+        step.notes.iter().chain(step.forecasts.iter().filter(move |_| !over))
     });
     let of_the_move = state.runbook.notes_after_move.iter().filter(|_| !ends || drill::moved(state));
     state.runbook.notes.iter().chain(of_steps).chain(of_the_move).map(|note| typed(state, note)).collect()
