@@ -217,6 +217,13 @@ impl Waiver {
     }
 }
 
+/// The loss of a component that people accepted for a rule, and the largest if there are several. Whoever accepted an unfenced promotion
+/// with a bound accepted that loss, whatever its cause.
+pub fn accepted_loss(waivers: &[Waiver], rule: Rule, component: &ComponentName) -> Option<Dur> {
+    let accepts = |w: &&Waiver| [rule, Rule::UnfencedPromotion].iter().any(|r| w.covers(*r, Some(component)));
+    waivers.iter().filter(accepts).filter_map(|w| w.accept_loss_ms).max()
+}
+
 /// A person who requested, approved or waived something. Without operators in `drctl.yaml` the identity is only claimed, and reports say
 /// so.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

@@ -202,7 +202,7 @@ fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row
     let word = if state.passed_by_waiver(i) { "waived" } else { class(work) };
     let class = format!("{word}{}", if step.background { " background" } else { "" });
     let said = if word == "waived" { word } else { work.status.word() };
-    let title = format!("{}: {said}, {} to {}, {took}", step.action, began.clock(), ended.clock());
+    let title = format!("{}: {said}, {} to {}, {took}", state.action_words(i), began.clock(), ended.clock());
     let undo = undo(state, i, scale);
     // Beside the box of the undo it would look like the duration of the undo.
     let took_x = x + width + 4.0;

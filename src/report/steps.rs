@@ -82,7 +82,7 @@ pub(super) fn of_run(state: &RunState) -> Vec<StepReport> {
         StepReport {
             id: step.id.to_string(),
             component: step.component.clone(),
-            action: step.action.to_string(),
+            action: state.action_words(i),
             state: word.to_owned(),
             shown: shown(state, i, word),
             attempts: at.tries(),

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::model::ids::{Digest, RunId, StepId};
 use crate::model::plain;
 use crate::model::time::Timestamp;
+use crate::model::waiver::Waiver;
 use crate::record::event::{Direction, Event, EventKind, Outcome, RunCreated};
 use crate::record::runbook::{Runbook, Step};
 
@@ -43,6 +44,8 @@ struct Open {
 pub struct Tracer {
     run: RunId,
     book: BTreeMap<StepId, Step>,
+    /// The waivers so far.
+    waivers: Vec<Waiver>,
     root: Option<Open>,
     steps: BTreeMap<(StepId, bool), Open>,
     calls: BTreeMap<StepId, Open>,
@@ -82,6 +85,7 @@ impl Tracer {
         Self {
             run,
             book: BTreeMap::new(),
+            waivers: Vec::new(),
             root: None,
             steps: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -108,6 +112,9 @@ impl Tracer {
     }
 
     fn fold(&mut self, what: &EventKind, at: Timestamp) {
+        if let EventKind::Waived { waiver } = what {
+            self.waivers.push(waiver.clone());
+        }
         match what {
             EventKind::RunCreated(created) => self.created(created, at),
             // The calls of an earlier process never got their answers.
@@ -145,6 +152,7 @@ impl Tracer {
             attributes.push(text("drctl.intent", &book.intent.to_string()));
             attributes.push(text("drctl.to", book.to.as_str()));
             attributes.extend(book.from.as_ref().map(|from| text("drctl.from", from.as_str())));
+            self.waivers = book.waivers;
             self.book = book.steps.into_iter().map(|step| (step.id.clone(), step)).collect();
         }
         attributes.extend(created.severity.as_deref().map(|of| text("drctl.severity", of)));
@@ -232,7 +240,7 @@ impl Tracer {
         span.attributes.push(number("drctl.attempt", n.into()));
         if let Some(of) = self.book.get(step) {
             span.attributes.push(text("drctl.phase", &of.phase.to_string()));
-            span.attributes.push(text("drctl.action", &of.action.to_string()));
+            span.attributes.push(text("drctl.action", &of.action.words(&self.waivers)));
             span.attributes.extend(of.component.as_ref().map(|c| text("drctl.component", c.as_str())));
         }
         if let Some(before) = self.steps.insert((step.clone(), undo), span) {

@@ -7,7 +7,7 @@ use crate::kinds::{Exposure, Operation};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::measure::Basis;
 use crate::model::time::{Dur, Timestamp};
-use crate::model::waiver::{Rule, Waiver};
+use crate::model::waiver::{Rule, Waiver, accepted_loss};
 use crate::planner::refusal::{flag, flags};
 use crate::record::action::{Action, Gate};
 use crate::record::event::{End, EventKind};
@@ -172,10 +172,7 @@ fn excess<'a>(
         (Basis::Measured | Basis::UpperBound, Some(value)) => (Rule::ExposureAboveRpo, Some(value)),
         _ => (Rule::ExposureUnknown, None),
     };
-    // Whoever accepted an unfenced promotion with a bound accepted that loss, whatever its cause.
-    let bounds = [rule, Rule::UnfencedPromotion];
-    let accepts = |w: &&Waiver| bounds.iter().any(|r| w.covers(*r, Some(component)));
-    let mut accepted = state.waivers.iter().filter(accepts).filter_map(|w| w.accept_loss_ms).max();
+    let mut accepted = accepted_loss(&state.waivers, rule, component);
     // Nobody can measure this loss, so only a person can accept it.
     if value.is_none() {
         accepted = accepted

@@ -7,6 +7,11 @@ use crate::model::waiver::{Scope, Waiver};
 use crate::record::action::{Action, Gate};
 
 impl RunState {
+    /// What a step does, in words, with the waivers of the run.
+    pub fn action_words(&self, i: usize) -> String {
+        self.step(i).action.words(&self.waivers)
+    }
+
     /// Why a waiver comes too late: nothing asks about the loss any more that it accepts.
     pub fn too_late(&self, waiver: &Waiver) -> Option<String> {
         if let Some(at) = self.finished_at {

@@ -18,6 +18,7 @@ use crate::kinds::shared::promotion::Promote;
 use crate::model::call::comment;
 use crate::model::ids::{RunId, SiteName};
 use crate::model::time::Dur;
+use crate::model::waiver::Waiver;
 use crate::plan::Plan;
 use crate::planner::critical_path::CriticalPath;
 use crate::planner::{self, Request, critical_path};
@@ -129,7 +130,7 @@ pub fn show_beginning(p: &Printer, runbook: &Runbook, history: &History, begins:
             p.line(&phase.to_string());
         }
         for step in steps {
-            show_step(p, step, critical.steps.contains(&step.id));
+            show_step(p, runbook, step, critical.steps.contains(&step.id));
         }
     }
     p.line("");
@@ -193,10 +194,11 @@ fn figures(p: &Printer, runbook: &Runbook, history: &History, (critical, begins)
     }
 }
 
-fn show_step(p: &Printer, step: &Step, is_critical: bool) {
+fn show_step(p: &Printer, runbook: &Runbook, step: &Step, is_critical: bool) {
     let mark = if is_critical { "*" } else { " " };
     let background = if step.background { " (in the background; no step waits for it)" } else { "" };
-    p.line(&format!("{mark} {:<28} {}{background}", step.id, step.action));
+    let action = step.action.words(&runbook.waivers);
+    p.line(&format!("{mark} {:<28} {action}{background}", step.id));
     let after = after(step);
     // A gate has no duration of its own; it waits as long as needed.
     let takes = match step.estimate.timeout_ms {
@@ -258,14 +260,15 @@ fn as_commands(runbook: &Runbook) -> String {
     ];
     for (i, step) in runbook.steps.iter().enumerate() {
         let background = if step.background { " Try it; do not wait for it." } else { "" };
-        let title = format!("{}. {}: {}.{background}", i + 1, step.id, step.action);
+        let action = step.action.words(&runbook.waivers);
+        let title = format!("{}. {}: {action}.{background}", i + 1, step.id);
         lines.push(format!("\n#{}", comment(&title)));
         for call in calls(&step.action) {
             lines.push(if call.mutates { "# do" } else { "# check" }.to_owned());
             lines.push(call.command);
         }
         let done = match &step.action {
-            Action::Gate(gate) => Some(comment(&format!("stop: {}", gate_words(gate)))),
+            Action::Gate(gate) => Some(comment(&format!("stop: {}", gate_words(gate, &runbook.waivers)))),
             Action::Op(Operation::Promote(Promote { db, .. })) => {
                 Some(format!("# done when {}", db.engine.operator().promoted_when()))
             }
@@ -276,14 +279,23 @@ fn as_commands(runbook: &Runbook) -> String {
     lines.join("\n")
 }
 
-fn gate_words(gate: &Gate) -> String {
+fn gate_words(gate: &Gate, waivers: &[Waiver]) -> String {
     match gate {
         Gate::Fenced { component } => format!(
             "is the fence of {component} proven? If not, a named person must accept the loss in writing"
         ),
-        Gate::Exposure { objective_ms, .. } => format!(
-            "take the last instant at which the old primary can have acknowledged a write, minus the last replayed commit. If it is above {objective_ms}, a person must accept the loss"
-        ),
+        Gate::Exposure { .. } => {
+            let limits = gate.limits(waivers);
+            let several = limits.len() > 1;
+            let above = limits.into_iter().map(|(most, of)| match several {
+                true => format!("above {most} for {}", of.join(", ")),
+                false => format!("above {most}"),
+            });
+            format!(
+                "take the last instant at which the old primary can have acknowledged a write, minus the last replayed commit. If it is {}, a person must accept the loss",
+                above.collect::<Vec<_>>().join(" or ")
+            )
+        }
         Gate::Approval { ask, by, .. } if by.is_empty() => {
             format!("approval by another person: {ask}")
         }

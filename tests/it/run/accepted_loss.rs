@@ -200,3 +200,31 @@ fn the_command_that_answers_a_question_has_its_own_line() {
     assert!(!out.lines().any(behind), "{out}");
     assert!(out.lines().any(|line| line.starts_with("  report   drctl report run ")), "{out}");
 }
+
+/// Whoever reads the runbook, approves it or reads the report sees the loss up to which the run continues.
+#[test]
+fn every_text_of_the_gate_has_the_accepted_loss() {
+    let folder = Folder::with_plans();
+    let accept = |loss: &'static str| {
+        let waiver = "--waive unfenced-promotion:db --reason dark --accept-data-loss";
+        ["--to", "us-east-1", "--sandbox=region-dark"].into_iter().chain(waiver.split(' ')).chain([loss])
+    };
+    let limit = |loss: &str| format!("continue only if db may lose no more than {loss} (accepted)");
+    let told = |command: &[&'static str], loss: &'static str| {
+        let (_, out, err) = folder.run(&command.iter().copied().chain(accept(loss)).collect::<Vec<_>>());
+        out + &err
+    };
+    let dry = told(&["failover", "truststream", "--dry-run"], "10s");
+    assert!(dry.contains(&limit("10s")), "{dry}");
+    let shown = told(&["plan", "show", "truststream"], "30m");
+    assert!(shown.contains(&limit("30m")), "{shown}");
+    let paper = told(&["plan", "show", "truststream", "--as-commands"], "10s");
+    assert!(paper.contains(&limit("10s")), "{paper}");
+    assert!(paper.contains("If it is above 10s (accepted), a person must accept the loss"), "{paper}");
+    let run = told(&["failover", "truststream", "--yes"], "30m");
+    assert!(run.contains("FENCE PENDING"), "{run}");
+    for command in ["runs show latest --sandbox", "report run latest --sandbox --format md"] {
+        let text = folder.ok(&command.split(' ').collect::<Vec<_>>());
+        assert!(text.contains(&limit("30m")), "{command}: {text}");
+    }
+}

@@ -5,10 +5,12 @@ use drctl::model::ids::ComponentName;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Rule, Waiver};
 use drctl::record::action::{Action, Gate};
+use drctl::record::event::EventKind;
 use drctl::run::state::Status;
 
-use crate::run::decisions::{DONE, component, promote, restore, scale, step, under_way};
+use crate::run::decisions::{DONE, component, promote, restore, say, scale, step, under_way};
 use crate::run::hard_cases::waiver;
+use crate::support::rig::BEGAN;
 
 /// A fence may be pending after its promotion, and its gate is then still open.
 #[test]
@@ -43,5 +45,46 @@ fn a_waiver_of_a_loss_has_an_effect_if_its_component_holds_writes() {
         let component = of.map(ComponentName::new);
         let waiver = Waiver { component, ..waiver(Rule::ExposureAboveRpo, Dur::mins(9)) };
         assert_eq!(state.waives_nothing(&waiver).is_none(), effect, "{words}");
+    }
+}
+
+/// The words of the gate and its decision come from the same waivers, also from those of a person who answers later.
+#[test]
+fn the_gate_of_a_loss_states_the_accepted_loss_as_its_limit() {
+    let ledger = ComponentName::new("ledger");
+    let components = vec![component(), ledger.clone()];
+    let gate = Action::Gate(Gate::Exposure { components, objective_ms: Dur::mins(5) });
+    let mut state = under_way(vec![(step("gate", gate), Status::Started)]);
+    assert_eq!(state.action_words(0), "continue only if db, ledger may lose no more than 5m");
+    for (rule, of, accepted, words) in [
+        (
+            Rule::UnfencedPromotion,
+            component(),
+            Dur::secs(10),
+            "db may lose no more than 10s (accepted) and ledger may lose no more than 5m",
+        ),
+        (
+            Rule::ExposureAboveRpo,
+            ledger.clone(),
+            Dur::secs(10),
+            "db, ledger may lose no more than 10s (accepted)",
+        ),
+        (
+            Rule::ExposureAboveRpo,
+            component(),
+            Dur::mins(30),
+            "db may lose no more than 30m (accepted) and ledger may lose no more than 10s (accepted)",
+        ),
+        (
+            Rule::ExposureUnknown,
+            ledger.clone(),
+            Dur::mins(9),
+            "db may lose no more than 30m (accepted) and ledger may lose no more than 10s (accepted); \
+             an unknown loss of ledger is accepted",
+        ),
+    ] {
+        let waiver = Waiver { component: Some(of), ..waiver(rule, accepted) };
+        say(&mut state, BEGAN, EventKind::Waived { waiver });
+        assert_eq!(state.action_words(0), format!("continue only if {words}"));
     }
 }
