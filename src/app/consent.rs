@@ -57,6 +57,6 @@ impl Starting<'_> {
         if self.options.how.yes || harmless {
             return Ok(());
         }
-        self.presenter.confirmed(runbook, history)
+        self.presenter.confirmed(runbook, history, self.context.signs_as().as_deref())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::environment;
 use super::error::AppError;
 use super::files::rehearsed;
-use super::keys::{AskPassphrase, Signer};
+use super::keys::{self, AskPassphrase, Signer};
 use super::older::Older;
 use crate::adapters::sandbox::scenario::SCENARIOS;
 use crate::journal::sqlite::SqliteJournal;
@@ -290,6 +290,20 @@ impl Context {
         Person::claimed(
             self.settings.operator.as_ref().map_or_else(|| os.clone(), |name| format!("{name} ({os})")),
         )
+    }
+
+    /// The operator whose key signs what is requested, also before the key is unlocked. None if nothing is signed, or no operator has the
+    /// key.
+    pub fn signs_as(&self) -> Option<String> {
+        if self.authority().is_empty() {
+            return None;
+        }
+        self.signer.get().map(|signer| signer.name.clone()).or_else(|| keys::operator(&self.settings))
+    }
+
+    /// The person who requests a run, as its runbook names them. A dry run unlocks no key and names the same person.
+    pub fn requester(&self) -> Person {
+        self.signs_as().map_or_else(|| self.person(), Person::claimed)
     }
 
     /// The same context as a rehearsal of this scenario.

@@ -18,8 +18,8 @@ pub trait RunPresenter: Presenter {
     /// The display of a run. The durations of earlier runs tell what is usual.
     fn progress(&self, of: Display<'_>, history: History) -> Box<dyn Progress + '_>;
 
-    /// The runbook of a run that only reads or is not carried out.
-    fn runbook(&self, runbook: &Runbook, history: &History, begins: &Begins);
+    /// The runbook of a run that only reads or is not carried out. `signs` is the operator who signs the request of the run.
+    fn runbook(&self, runbook: &Runbook, history: &History, begins: &Begins, signs: Option<&str>);
 
     /// Why a plan is refused.
     fn refused(&self, plan: &PlanName, refusals: &[Refusal]);
@@ -28,7 +28,7 @@ pub trait RunPresenter: Presenter {
     ///
     /// # Errors
     /// If nobody does.
-    fn confirmed(&self, runbook: &Runbook, history: &History) -> Result<(), AppError>;
+    fn confirmed(&self, runbook: &Runbook, history: &History, signs: Option<&str>) -> Result<(), AppError>;
 
     /// A run that stopped or ended.
     fn ended(&self, ending: &Ending);

@@ -304,7 +304,7 @@ impl Starting<'_> {
         }
         let begins = self.foreseen.map_or(Begins::AtOnce, |foreseen| foreseen.begins(plan));
         if only_read || self.options.how.dry_run {
-            self.presenter.runbook(&runbook, history, &begins);
+            self.presenter.runbook(&runbook, history, &begins, self.context.signs_as().as_deref());
         }
         if self.options.how.dry_run {
             return Ok(Before::Shown(begins, Box::new(runbook)));
@@ -405,7 +405,10 @@ impl Starting<'_> {
     fn holder(&self, run: &RunId) -> Result<String, AppError> {
         Ok(match self.context.scenario()? {
             Some(_) => run.to_string(),
-            None => format!("run {run} of {}", self.context.person()),
+            None => match self.context.signs_as() {
+                Some(name) => format!("run {run} of {name}"),
+                None => format!("run {run} of {}", self.context.person()),
+            },
         })
     }
 

@@ -81,7 +81,7 @@ impl Context {
             ));
         }
         let accept_loss_ms = accept_loss_ms.filter(|_| rule.needs_loss_bound());
-        Ok(Waiver { rule, component, accept_loss_ms, reason: one_line(reason), who: self.person() })
+        Ok(Waiver { rule, component, accept_loss_ms, reason: one_line(reason), who: self.requester() })
     }
 }
 

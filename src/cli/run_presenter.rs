@@ -14,7 +14,7 @@ use crate::kinds::Operation;
 use crate::kinds::shared::restore::RestoreStep;
 use crate::model::ids::PlanName;
 use crate::planner::{Refusal, critical_path};
-use crate::record::action::Action;
+use crate::record::action::{Action, Write};
 use crate::record::runbook::Runbook;
 use crate::report::history::History;
 
@@ -31,9 +31,10 @@ impl RunPresenter for Printer {
         Box::new(progress.knowing(history))
     }
 
-    fn runbook(&self, runbook: &Runbook, history: &History, begins: &Begins) {
+    fn runbook(&self, runbook: &Runbook, history: &History, begins: &Begins, signs: Option<&str>) {
         if self.format == Format::Human {
-            plan::show_beginning(self, runbook, history, begins);
+            plan::show_beginning(self, runbook, history, begins, signs);
+            self.line(&format!("runbook        {} ({})", runbook.digest().short(), compared(runbook)));
         }
     }
 
@@ -44,9 +45,9 @@ impl RunPresenter for Printer {
     }
 
     /// Asks for the site's name.
-    fn confirmed(&self, runbook: &Runbook, history: &History) -> Result<(), AppError> {
+    fn confirmed(&self, runbook: &Runbook, history: &History, signs: Option<&str>) -> Result<(), AppError> {
         if self.format == Format::Human {
-            plan::show(self, runbook, history);
+            plan::show(self, runbook, history, signs);
             self.line(&format!(
                 "runbook        {} (approvals refer to this digest)",
                 runbook.digest().short()
@@ -96,6 +97,15 @@ impl RunPresenter for Printer {
 impl run_presenter::Progress for Progress {
     fn finish(&self) {
         self.finish();
+    }
+}
+
+/// How the digest of a runbook that is only shown compares with that of a run.
+fn compared(runbook: &Runbook) -> &'static str {
+    let guards = |action: &Action| matches!(action, Action::Write(Write::Guard { .. }));
+    match runbook.steps.iter().any(|step| guards(&step.action)) {
+        true => "a live run names itself in its guards, so its digest differs",
+        false => "a run with the same runbook has the same digest",
     }
 }
 

@@ -18,7 +18,7 @@ use crate::kinds::shared::promotion::Promote;
 use crate::model::call::comment;
 use crate::model::ids::{RunId, SiteName};
 use crate::model::time::Dur;
-use crate::model::waiver::Waiver;
+use crate::model::waiver::{Person, Waiver};
 use crate::plan::Plan;
 use crate::planner::critical_path::CriticalPath;
 use crate::planner::{self, Request, critical_path};
@@ -63,7 +63,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Ap
             let history = run_states::history(&store, &plan.name)?;
             match (printer.format, args.as_commands) {
                 (Format::Human, false) => {
-                    show(printer, &runbook, &history);
+                    show(printer, &runbook, &history, context.signs_as().as_deref());
                     closed.iter().filter(|c| !c.lifted).for_each(|c| printer.line(&format!("not now: {} ({})", c.facts, c.rule)));
                 }
                 (Format::Human, true) => printer.lines(&as_commands(&runbook)),
@@ -106,13 +106,19 @@ fn request(context: &Context, plan: &Plan, args: &PlanShowArgs) -> Result<Reques
     })
 }
 
-/// The runbook for people.
-pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
-    show_beginning(p, runbook, history, &Begins::AtOnce);
+/// The runbook for people. `signs` is the operator who signs the request of the run.
+pub fn show(p: &Printer, runbook: &Runbook, history: &History, signs: Option<&str>) {
+    show_beginning(p, runbook, history, &Begins::AtOnce, signs);
 }
 
 /// The same for a run that may wait for another plan.
-pub fn show_beginning(p: &Printer, runbook: &Runbook, history: &History, begins: &Begins) {
+pub fn show_beginning(
+    p: &Printer,
+    runbook: &Runbook,
+    history: &History,
+    begins: &Begins,
+    signs: Option<&str>,
+) {
     p.line(&format!("{} of {}, {}", runbook.title(), runbook.plan, runbook.way()));
     if let Some(drill) = runbook.drill {
         p.line(&format!("a drill, {drill}: {}", drill.means()));
@@ -146,10 +152,19 @@ pub fn show_beginning(p: &Printer, runbook: &Runbook, history: &History, begins:
     }
     for waiver in &runbook.waivers {
         let subject = waiver.subject(&runbook.plan);
-        p.line(&format!("waived         {subject} by {}: {}", waiver.who, waiver.reason));
+        let who = author(&waiver.who, signs);
+        p.line(&format!("waived         {subject} by {who}: {}", waiver.reason));
     }
     for note in runbook.all_notes() {
         p.line(&format!("note           {note}"));
+    }
+}
+
+/// Who waives a refusal. The signature of the request, which is still to come, covers the waivers in the runbook.
+fn author(who: &Person, signs: Option<&str>) -> String {
+    match signs {
+        Some(name) if name == who.who => format!("{name} (will be signed)"),
+        _ => who.to_string(),
     }
 }
 

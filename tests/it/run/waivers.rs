@@ -1,4 +1,4 @@
-//! What a waiver can still be about: a loss that something asks about, of a component that holds writes.
+//! Who accepts a risk by a waiver, and what it can still be about: a loss that something asks about, of a component that holds writes.
 
 use drctl::kinds::shared::restore::RestoreJob;
 use drctl::model::ids::ComponentName;
@@ -8,6 +8,7 @@ use drctl::record::action::{Action, Gate};
 use drctl::record::event::EventKind;
 use drctl::run::state::Status;
 
+use crate::evidence::signatures;
 use crate::run::decisions::{DONE, component, promote, restore, say, scale, step, under_way};
 use crate::run::hard_cases::waiver;
 use crate::support::rig::BEGAN;
@@ -87,4 +88,27 @@ fn the_gate_of_a_loss_states_the_accepted_loss_as_its_limit() {
         say(&mut state, BEGAN, EventKind::Waived { waiver });
         assert_eq!(state.action_words(0), format!("continue only if {words}"));
     }
+}
+
+/// A dry run unlocks no key, and its runbook is still that of the confirmation.
+#[test]
+fn a_dry_run_and_the_confirmation_name_the_operator_who_signs_the_waiver() {
+    let folder = signatures::folder();
+    let start = "failover truststream --to us-east-1 --sandbox=region-dark --waive unfenced-promotion:db \
+                 --accept-data-loss 1m --reason dark";
+    let args =
+        |more: &[&'static str]| start.split_whitespace().chain(more.iter().copied()).collect::<Vec<_>>();
+    let shown = |more: &[&'static str]| signatures::as_operator(&folder, "ann.key", &args(more)).1;
+    let digest = |text: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix("runbook        "));
+        line.and_then(|line| line.split(' ').next()).unwrap_or_else(|| panic!("{text}")).to_owned()
+    };
+    let (dry, asked) = (shown(&["--dry-run"]), shown(&[]));
+    for text in [&dry, &asked] {
+        assert!(text.contains(" by ann (will be signed): dark"), "{text}");
+    }
+    assert_eq!(digest(&dry), digest(&asked));
+    // Without a key, nobody signs a rehearsal.
+    let (_, claimed, _) = folder.run(&args(&["--dry-run"]));
+    assert!(claimed.contains(" (unsigned): dark"), "{claimed}");
 }
