@@ -49,7 +49,12 @@ pub fn called_out(
         }
     };
     let (why, look) = (clause(why), to_look_for(&state.step(i).action));
-    Some((line(&format!("{step} is not done after {after}: {why}. {then}. {look}. You can also run:")), ways))
+    // People count from its start, whichever process drove it.
+    let lasted = now.since(at.started_at.unwrap_or(began));
+    Some((
+        line(&format!("{step} is not done after {lasted}: {why}. {then}. {look}. You can also run:")),
+        ways,
+    ))
 }
 
 /// What a person looks at, and for what.

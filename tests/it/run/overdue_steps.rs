@@ -18,6 +18,7 @@ use drctl::run::decide::expired;
 use drctl::run::state::{Mode, Status};
 use drctl::run::{Effect, RunState, decide, signal};
 
+use crate::evidence::signatures;
 use crate::run::clocks::after;
 use crate::run::late_effects::own;
 use crate::run::resume::events;
@@ -179,4 +180,34 @@ fn no_clock_ends_what_cannot_be_taken_back() {
     let timeout = step.estimate.timeout_ms;
     let late = by_the_clock(&state, i, state.last_at + timeout.plus(timeout));
     assert!(matches!(late, Some(EventKind::Overdue { .. })), "{late:?}");
+}
+
+/// The wait for the next process may be longer than the step usually takes.
+#[test]
+fn a_slow_step_is_said_to_last_since_its_start_and_not_since_the_run_was_resumed() {
+    let folder = signatures::folder();
+    let start = "failover truststream --to us-east-1 --sandbox=region-dark --yes --waive unfenced-promotion:db \
+                 --accept-data-loss 9m --reason dark";
+    let told = |key: &str, command: &str| {
+        signatures::as_operator(&folder, key, &command.split_whitespace().collect::<Vec<_>>()).2
+    };
+    let first = told("ann.key", start);
+    for key in ["bob.key", "eve.key"] {
+        told(key, "approve sandbox-truststream-failover-s1-1 --yes --sandbox");
+    }
+    let second = told("ann.key", "runs resume sandbox-truststream-failover-s1-1 --sandbox");
+    let find = |text: &str, words: &str| {
+        let line = text.lines().find(|line| line.contains(words));
+        line.unwrap_or_else(|| panic!("{words}: {text}")).to_owned()
+    };
+    let clock = |line: &str| {
+        let parts = line.split('Z').next().unwrap().split(':').map(|part| part.parse::<u64>().unwrap());
+        parts.fold(0, |sum, part| sum * 60 + part)
+    };
+    let began = find(&first, "fence.db.security_group started");
+    let said = find(&second, "fence.db.security_group is not done after ");
+    let lasted = said.split(" is not done after ").nth(1).unwrap().split(": ").next().unwrap();
+    let lasted = Dur::parse(&lasted.replace(' ', "")).unwrap().millis() / 1000;
+    assert!(lasted.abs_diff(clock(&said) - clock(&began)) <= 1, "{began}\n{said}");
+    assert!(lasted > 200, "it began in the first process: {said}");
 }
