@@ -4,12 +4,13 @@ use drctl::kinds::shared::restore::RestoreJob;
 use drctl::model::ids::ComponentName;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Rule, Waiver};
-use drctl::record::action::{Action, Gate};
+use drctl::record::action::{Action, Gate, Write};
 use drctl::record::event::EventKind;
 use drctl::run::state::Status;
 
+use crate::cli::contract::{Folder, json};
 use crate::evidence::signatures;
-use crate::run::decisions::{DONE, component, promote, restore, say, scale, step, under_way};
+use crate::run::decisions::{DONE, component, db, promote, restore, say, scale, step, under_way};
 use crate::run::hard_cases::waiver;
 use crate::support::rig::BEGAN;
 
@@ -111,4 +112,46 @@ fn a_dry_run_and_the_confirmation_name_the_operator_who_signs_the_waiver() {
     // Without a key, nobody signs a rehearsal.
     let (_, claimed, _) = folder.run(&args(&["--dry-run"]));
     assert!(claimed.contains(" (unsigned): dark"), "{claimed}");
+}
+
+/// The takeover of a guard is in the runbook, because the planner saw who held it.
+#[test]
+fn a_waiver_about_guards_has_an_effect_if_there_is_such_a_guard() {
+    let takes = |other: Option<&str>| {
+        let (place, holder) = (db("db-east").place, "run".to_owned());
+        Action::Write(Write::Guard {
+            component: component(),
+            place,
+            holder,
+            instead_of: other.map(str::to_owned),
+        })
+    };
+    let (db, other) = (component(), ComponentName::new("other"));
+    for (action, rule, of, why) in [
+        (takes(Some("run-1")), Rule::GuardHeld, None, None),
+        (takes(Some("run-1")), Rule::GuardHeld, Some(&db), None),
+        (takes(None), Rule::GuardHeld, None, Some("no other run held a guard that this run takes")),
+        (takes(Some("run-1")), Rule::GuardHeld, Some(&other), Some("this run takes no guard of other")),
+        (scale(), Rule::GuardHeld, None, Some("this run takes no guard")),
+        (takes(None), Rule::GuardUnread, Some(&db), None),
+        (scale(), Rule::GuardUnread, Some(&db), Some("this run takes no guard of db")),
+    ] {
+        let state = under_way(vec![(step("a", action), Status::Pending)]);
+        let waiver = Waiver { component: of.cloned(), accept_loss_ms: None, ..waiver(rule, Dur::ZERO) };
+        let words = |why: &str| format!("the waiver of {rule} by test (unsigned) had no effect: {why}");
+        assert_eq!(state.waives_nothing(&waiver), why.map(words));
+    }
+}
+
+/// The card has `--take-over` in its command for a failover in which nobody knows who holds a guard.
+#[test]
+fn a_takeover_where_nobody_held_a_guard_is_no_accepted_risk() {
+    let folder = Folder::with_plans();
+    let start = "failover truststream --to us-east-1 --sandbox --yes --take-over --reason dead";
+    folder.run(&start.split(' ').collect::<Vec<_>>());
+    let report = "report compliance --since 2026-01-01 --until 2027-01-01 --format json --sandbox";
+    let report = json(&folder.ok(&report.split(' ').collect::<Vec<_>>()));
+    assert_eq!(report["totals"]["waivers"], 0, "{report}");
+    let unused = report["runs"][0]["unused_waivers"][0].as_str().unwrap_or_else(|| panic!("{report}"));
+    assert!(unused.contains("guard-held") && unused.contains("no other run held a guard"), "{unused}");
 }
