@@ -45,7 +45,19 @@ fn rungs(state: &RunState, component: &ComponentName) -> Vec<Fence> {
 
 /// Servers that live runs proved to take no writes, and that no later run made a writer.
 pub fn kept_out(runs: &[RunState]) -> Vec<DatabaseRef> {
-    let live = || runs.iter().filter(|r| r.created.world == WorldKind::Live);
+    let live: Vec<_> = runs.iter().filter(|r| r.created.world == WorldKind::Live).collect();
+    kept_out_in_one_world(&live)
+}
+
+/// The same for the world of one run. Each rehearsal has a world of its own.
+pub fn kept_out_in_the_world_of(run: &RunState, runs: &[RunState]) -> Vec<DatabaseRef> {
+    match run.created.world {
+        WorldKind::Live => kept_out(runs),
+        WorldKind::Sandbox { .. } => kept_out_in_one_world(&[run]),
+    }
+}
+
+fn kept_out_in_one_world(runs: &[&RunState]) -> Vec<DatabaseRef> {
     let fences = |r: &RunState| -> Vec<DatabaseRef> {
         let server = |action: &Action| match action {
             Action::Op(Operation::Fence(f)) => Some(f.db.clone()),
@@ -56,8 +68,11 @@ pub fn kept_out(runs: &[RunState]) -> Vec<DatabaseRef> {
     let holds = |r: &RunState, db: &DatabaseRef| {
         r.kept_out(db).is_some_and(|at| {
             let after = |when: Option<Timestamp>| when.is_some_and(|when| when > at);
-            !live().any(|later| after(later.made_writer(db)) || after(later.unfenced_at(db)))
+            !runs.iter().any(|later| after(later.made_writer(db)) || after(later.unfenced_at(db)))
         })
     };
-    live().flat_map(|r| fences(r).into_iter().filter(|db| holds(r, db)).collect::<Vec<_>>()).collect()
+    runs.iter()
+        .copied()
+        .flat_map(|r| fences(r).into_iter().filter(|db| holds(r, db)).collect::<Vec<_>>())
+        .collect()
 }

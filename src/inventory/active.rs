@@ -143,16 +143,29 @@ fn split(plan: &Plan, estate: &Estate, votes: BTreeMap<ComponentName, Vote>) -> 
     ActiveSite::Split(votes.into_iter().map(sites).collect())
 }
 
-/// Databases for which no server takes writes, with the site in which one is fenced.
-pub fn fenced(plan: &Plan, estate: &Estate) -> BTreeMap<ComponentName, SiteName> {
+/// The fence of a database for which no other server takes writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fencing {
+    /// The site of the fenced server.
+    pub site: SiteName,
+    /// Whether it is proven that the server takes no writes. A security group alone leaves older sessions open.
+    pub proven: bool,
+}
+
+/// Databases for which no server takes writes except one with a fence. `kept_out` are the servers that runs proved to take no writes.
+pub fn fencing(plan: &Plan, estate: &Estate, kept_out: &[DatabaseRef]) -> BTreeMap<ComponentName, Fencing> {
     let stopped = |component: &Component| {
         let Role::Store(spec) = component.role() else { return None };
-        let kept_out = |site: &&SiteName| {
-            spec.server(plan, &component.name, site).is_some_and(|db| is_fenced(estate, &db, spec))
+        if !live_writers(plan, estate, component).is_empty() {
+            return None;
+        }
+        let fence = |site: &SiteName| {
+            let db = spec.server(plan, &component.name, site).filter(|db| is_fenced(estate, db, spec))?;
+            let proven = has_proof(estate, &db, spec) || kept_out.iter().any(|kept| kept.is(&db));
+            Some(Fencing { site: site.clone(), proven })
         };
-        let none = live_writers(plan, estate, component).is_empty();
-        let site = spec.at.keys().find(kept_out).filter(|_| none)?;
-        Some((component.name.clone(), site.clone()))
+        let fencing = spec.at.keys().find_map(fence)?;
+        Some((component.name.clone(), fencing))
     };
     plan.components.values().filter_map(stopped).collect()
 }

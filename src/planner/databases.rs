@@ -145,7 +145,7 @@ pub(super) fn store<'p>(
     match (&state.role, spec.engine.operator().source_by()) {
         (DatabaseRole::Writer, _) => {
             if active::is_fenced(input.estate, &db, spec) && !came_over(draft, &db, state) {
-                old_primary(draft, name, &db);
+                old_primary(draft, name, &db, spec);
                 return PromotionDecision::Refused;
             }
             draft.notes.push(format!("{} is already the writer", db.id));
@@ -183,11 +183,16 @@ fn came_over(draft: &Draft<'_>, db: &DatabaseRef, seen: &DatabaseState) -> bool 
 }
 
 /// Refuses an old primary: it was fenced, writes may have continued elsewhere, and it lacks them.
-fn old_primary(draft: &mut Draft<'_>, name: &ComponentName, db: &DatabaseRef) {
+fn old_primary(draft: &mut Draft<'_>, name: &ComponentName, db: &DatabaseRef, spec: &Database) {
     let by = draft.input.fenced.iter().rev().find(|(of, ..)| of.is(db));
-    let by = by.map_or_else(|| "somebody".to_owned(), |(_, run, _)| format!("run {run}"));
-    let facts =
-        format!("{} was fenced by {by} and takes no writes. It is an old primary, not a replica", db.id);
+    let fence = match by {
+        Some((_, run, _)) => format!("was fenced by run {run} and takes no writes"),
+        None if active::has_proof(draft.input.estate, db, spec) => {
+            "was fenced by somebody and takes no writes".to_owned()
+        }
+        None => "has a fence that no run proved, so it may still take writes".to_owned(),
+    };
+    let facts = format!("{} {fence}. It is an old primary, not a replica", db.id);
     let (plan, at) = (&draft.input.plan.name, &db.place.name);
     let first = db.lacks().map_or_else(String::new, |lacks| format!(" (before that, {})", lacks.what));
     let what = format!(

@@ -1,6 +1,9 @@
 //! Rows of `drctl status`: where each component is, and the fences that runs left.
 
+use std::collections::BTreeMap;
+
 use crate::cli::printer::{DIM, Printer, RED};
+use crate::inventory::active::Fencing;
 use crate::inventory::{Estate, Knowledge, active};
 use crate::kinds::Role;
 use crate::kinds::shared::capacity::Scales;
@@ -12,7 +15,12 @@ use crate::record::event::WorldKind;
 use crate::run::RunState;
 
 /// One row for each component that drctl moves.
-pub fn components(p: &Printer, plan: &Plan, (seen, now): (&Estate, Timestamp)) {
+pub fn components(
+    p: &Printer,
+    plan: &Plan,
+    (seen, now): (&Estate, Timestamp),
+    fencing: &BTreeMap<ComponentName, Fencing>,
+) {
     let row = |component: &ComponentName, words: &str| {
         let component = component.as_str();
         p.line(&p.paint(DIM, &format!("    {component:<20} {words}")));
@@ -32,8 +40,14 @@ pub fn components(p: &Printer, plan: &Plan, (seen, now): (&Estate, Timestamp)) {
             row(&component.name, &in_service(plan, (seen, now), &component.name, group));
         }
     }
-    for (component, site) in &active::fenced(plan, seen) {
-        row(component, &format!("fenced in {site}, takes no writes"));
+    for (component, Fencing { site, proven }) in fencing {
+        row(
+            component,
+            &match proven {
+                true => format!("fenced in {site}, takes no writes"),
+                false => format!("being fenced in {site}, not proven: may still take writes"),
+            },
+        );
     }
 }
 

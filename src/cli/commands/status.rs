@@ -1,5 +1,7 @@
 //! `drctl status`: one screen.
 
+use std::collections::BTreeMap;
+
 use super::{rows, runs_list, summed};
 use crate::app::context::Context;
 use crate::app::error::AppError;
@@ -13,11 +15,12 @@ use crate::cli::args::{Global, PlansArg};
 use crate::cli::formats::Format;
 use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::executor::{Patience, Silent};
+use crate::inventory::active::Fencing;
 use crate::inventory::{Estate, Knowledge, Observation, active, clients, drift, targets};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::{self, Fault};
-use crate::kinds::shared::database::{Database, DatabaseState};
+use crate::kinds::shared::database::DatabaseState;
 use crate::kinds::{Role, State, Target};
 use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::plain::count;
@@ -163,8 +166,10 @@ fn one(
     let now = stage.world.now();
     let site = active::active_site(plan, &seen, now);
     let of_plan: Vec<RunState> = runs.iter().filter(|r| r.created.plan == plan.name).cloned().collect();
+    let kept_out = last.map(|last| pending_fences::kept_out_in_the_world_of(last, &of_plan));
+    let fencing = active::fencing(plan, &seen, &kept_out.unwrap_or_default());
     let (owed, users, protection) =
-        (pending_fences::debts(&of_plan), not_served(&of_plan), protection(plan, &seen, now));
+        (pending_fences::debts(&of_plan), not_served(&of_plan), protection(plan, &seen, now, &fencing));
     let left: Vec<(Left, bool)> = in_doubt::left(&run_states::undriven(store, of_plan), now)
         .into_iter()
         .map(|left| {
@@ -188,7 +193,8 @@ fn one(
     let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
     let verified = verified.unless((!changes.is_empty()).then(|| changes.join("; ")).as_deref());
     if p.format == Format::Human {
-        show(p, plan, (&seen, now), (&protection, (&owed, last), drill.as_deref()), users.as_deref());
+        let fences = (&fencing, (owed.as_slice(), last));
+        show(p, plan, (&seen, now), (&protection, fences, drill.as_deref()), users.as_deref());
         for (left, took) in &left {
             p.line(&p.paint(RED, &format!("  {}", harmless(&left.words(*took)))));
         }
@@ -199,17 +205,30 @@ fn one(
     }
     Ok(serde_json::json!({
         "plan": plan.name, "active": {"site": site.site(), "basis": site.basis()}, "protection": protection.word(),
-        "fenced": active::fenced(plan, &seen), "users": users,
+        "fenced": sites(&fencing, true), "being_fenced": sites(&fencing, false), "users": users,
         "fence_debts": owed.iter().map(|d| serde_json::json!({"component": d.component, "run": d.run, "since": d.since, "server": d.rungs.first().map(|r| &r.db.id), "site": d.rungs.first().map(|r| &r.db.place.name)})).collect::<Vec<_>>(),
         "in_doubt": left.iter().map(|(left, took)| left.json(*took)).collect::<Vec<_>>(),
         "approvals_owed": unapproved.iter().map(|(run, over)| serde_json::json!({"run": run, "override": over})).collect::<Vec<_>>(),
         "verification": verified,
         "drill_halfway": half.map(|half| &half.created.run),
         "drill_broken_off": broken_off.map(|state| &state.created.run),
-        "guards": guards(&seen).collect::<std::collections::BTreeMap<_, _>>(),
+        "guards": guards(&seen).collect::<BTreeMap<_, _>>(),
         "refused": targets::refused(plan, guard.as_ref(), &seen).into_iter().map(|(target, why)| serde_json::json!({"target": target.to_string(), "why": why})).collect::<Vec<_>>(),
         "advice": advice(plan, &seen, now).into_iter().map(|(server, why)| serde_json::json!({"server": server, "why": why})).collect::<Vec<_>>(),
     }))
+}
+
+/// The fences of a plan, by database.
+type Fences = BTreeMap<ComponentName, Fencing>;
+
+/// The sites of the fences that are proven, or of those that are not.
+fn sites(fences: &Fences, proven: bool) -> BTreeMap<&ComponentName, &SiteName> {
+    fences.iter().filter(|(_, fence)| fence.proven == proven).map(|(c, fence)| (c, &fence.site)).collect()
+}
+
+/// The databases of these fences.
+fn names(fences: &Fences, proven: bool) -> String {
+    sites(fences, proven).into_keys().map(ComponentName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// The live drill that somebody has to end.
@@ -255,23 +274,31 @@ fn shown(p: &Printer, verified: &Verified) {
     ));
 }
 
+/// Pending fences, and the last run.
+type Owed<'a> = (&'a [Debt], Option<&'a RunState>);
+
 /// The screen.
 fn show(
     p: &Printer,
     plan: &Plan,
     (seen, now): (&Estate, Timestamp),
-    (protection, (owed, last), drill): (&Protection, (&[Debt], Option<&RunState>), Option<&str>),
+    (protection, (fencing, (owed, last)), drill): (&Protection, (&Fences, Owed<'_>), Option<&str>),
     users: Option<&str>,
 ) {
-    let fenced = active::fenced(plan, seen);
     let tier = plan.tier.as_ref().map_or_else(String::new, |t| format!(", {}", t.value));
     p.line(&format!("{} (RTO {}, RPO {}{tier})", plan.name, plan.objectives.rto_ms, plan.objectives.rpo_ms));
     // A site where nobody can write is not active for users.
-    let none: Vec<_> = fenced.keys().map(ComponentName::as_str).collect();
-    let but = match none.as_slice() {
-        [] => String::new(),
-        all => p.paint(RED, &format!(", but no server takes the writes of {}", all.join(", "))),
-    };
+    let mut but = String::new();
+    if !sites(fencing, true).is_empty() {
+        but = format!(", but no server takes the writes of {}", names(fencing, true));
+    }
+    if !sites(fencing, false).is_empty() {
+        but += &format!(
+            ", but the fence of {} is not proven: the old primary may still take writes",
+            names(fencing, false)
+        );
+    }
+    let but = if but.is_empty() { but } else { p.paint(RED, &but) };
     p.line(&format!("  active      {}{but}", active::active_site(plan, seen, now)));
     if let Some(words) = users {
         p.line(&format!("  users       {}", p.paint(RED, words)));
@@ -282,7 +309,7 @@ fn show(
         Protection::Unknown(why) => p.paint(YELLOW, &format!("unknown: {why}")),
     };
     p.line(&format!("  protection  {word}"));
-    rows::components(p, plan, (seen, now));
+    rows::components(p, plan, (seen, now), fencing);
     if let Some(words) = drill {
         p.line(&p.paint(YELLOW, &format!("  {words}")));
     }
@@ -316,7 +343,7 @@ impl Protection {
 }
 
 /// Protected means that every store has a writer and a replica that answers. Unknown never counts as protected.
-fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
+fn protection(plan: &Plan, seen: &Estate, now: Timestamp, fencing: &Fences) -> Protection {
     if !plan.components.values().any(crate::plan::types::Component::is_store) {
         return Protection::Unknown("the plan has no database".to_owned());
     }
@@ -354,10 +381,9 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
         }
         if writers.is_empty() {
             return match unseen.is_empty() {
-                true => Protection::Unprotected(format!(
-                    "no server takes the writes of {}{}",
-                    component.name,
-                    kept_out_by_a_fence(plan, seen, &component.name, spec)
+                true => Protection::Unprotected(kept_out_by_a_fence(
+                    &component.name,
+                    fencing.get(&component.name),
                 )),
                 false => Protection::Unknown(format!(
                     "the server that takes the writes of {} is unknown",
@@ -377,13 +403,14 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
 }
 
 /// The message about a fence that a run left, which keeps users out of a working primary.
-fn kept_out_by_a_fence(plan: &Plan, seen: &Estate, name: &ComponentName, spec: &Database) -> String {
-    let fenced = spec
-        .at
-        .keys()
-        .find(|site| spec.server(plan, name, site).is_some_and(|db| active::is_fenced(seen, &db, spec)));
+fn kept_out_by_a_fence(name: &ComponentName, fence: Option<&Fencing>) -> String {
+    let none = format!("no server takes the writes of {name}");
+    let Some(Fencing { site, proven }) = fence else { return none };
+    if !proven {
+        return format!("{name} is being fenced in {site}, and no other server takes its writes");
+    }
     let lift = "to use that server again, cancel the run that fenced it (drctl runs cancel RUN --reason TEXT). To lift the fence by hand: for each member of drctl_fenced, run ALTER ROLE .. LOGIN and REVOKE drctl_fenced FROM ..; for each database that takes no connections, run ALTER DATABASE .. WITH ALLOW_CONNECTIONS true";
-    fenced.map_or_else(String::new, |site| format!("; the server in {site} is fenced; {lift}"))
+    format!("{none}; the server in {site} is fenced; {lift}")
 }
 
 /// Settings of servers that will cause problems in a recovery, and clients that do not connect to the writer.

@@ -52,6 +52,49 @@ fn the_status_of_a_recovery_that_stopped_says_that_nobody_can_write_and_users_ar
     assert!(row.is_some_and(|row| row.contains("us-east-1: 4 in service")), "{status}");
 }
 
+/// A security group alone leaves older sessions open. Only the restart after it proves the fence, about a minute later.
+#[test]
+fn a_server_is_not_called_fenced_before_its_fence_is_proven() {
+    let folder = Folder::with_plans();
+    let plan = folder.path().join("plans/truststream.yaml");
+    let text = std::fs::read_to_string(&plan).unwrap();
+    let (ladder, group) = ("fence: [sql, security_group]", "fence: [security_group]");
+    assert!(text.contains(ladder));
+    std::fs::write(&plan, text.replacen(ladder, group, 1)).unwrap();
+    let args = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox=replica-lagging"];
+    let mut child = folder.start(&[&args[..], &["--pace", "20"]].concat());
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("fence.db.security_group call 2") {
+        line.clear();
+        assert!(err.read_line(&mut line).unwrap() > 0, "the restart was not requested");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let told = || {
+        let status = folder.run(&["status", "truststream", "--sandbox"]).1;
+        let told = json(&folder.run(&["status", "truststream", "--sandbox", "--output", "json"]).1);
+        (status, told["plans"][0].clone())
+    };
+    let (status, plan) = told();
+    for words in [
+        "  active      us-west-2, but the fence of db is not proven: the old primary may still take writes\n",
+        "    db                   being fenced in us-west-2, not proven: may still take writes\n",
+    ] {
+        assert!(status.contains(words), "{words}: {status}");
+    }
+    for words in [" db                   fenced in", "takes no writes", "no server takes"] {
+        assert!(!status.contains(words), "{words}: {status}");
+    }
+    let (none, west) = (serde_json::json!({}), serde_json::json!({"db": "us-west-2"}));
+    assert_eq!((&plan["fenced"], &plan["being_fenced"]), (&none, &west), "{plan:#}");
+    // The run proves the fence, and stops later.
+    folder.run(&["runs", "resume", RUN, "--sandbox"]);
+    let (status, plan) = told();
+    assert!(status.contains("    db                   fenced in us-west-2, takes no writes\n"), "{status}");
+    assert_eq!((&plan["fenced"], &plan["being_fenced"]), (&west, &none), "{plan:#}");
+}
+
 /// Everything else on the screen is about the last rehearsal.
 #[test]
 fn the_pending_fence_of_another_rehearsal_is_called_that() {
