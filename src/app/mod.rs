@@ -9,6 +9,7 @@ pub mod background;
 pub mod begins;
 pub mod bundles;
 pub mod channel_secrets;
+pub mod clients_left;
 pub mod clock;
 pub mod consent;
 pub mod context;

@@ -49,15 +49,8 @@ pub fn kept_out(runs: &[RunState]) -> Vec<DatabaseRef> {
     kept_out_in_one_world(&live)
 }
 
-/// The same for the world of one run. Each rehearsal has a world of its own.
-pub fn kept_out_in_the_world_of(run: &RunState, runs: &[RunState]) -> Vec<DatabaseRef> {
-    match run.created.world {
-        WorldKind::Live => kept_out(runs),
-        WorldKind::Sandbox { .. } => kept_out_in_one_world(&[run]),
-    }
-}
-
-fn kept_out_in_one_world(runs: &[&RunState]) -> Vec<DatabaseRef> {
+/// The same of runs of one world.
+pub fn kept_out_in_one_world(runs: &[&RunState]) -> Vec<DatabaseRef> {
     let fences = |r: &RunState| -> Vec<DatabaseRef> {
         let server = |action: &Action| match action {
             Action::Op(Operation::Fence(f)) => Some(f.db.clone()),

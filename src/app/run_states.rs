@@ -7,7 +7,7 @@ use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, Record, RunRow};
 use crate::model::ids::{PlanName, RunId};
-use crate::record::event::{Event, EventKind};
+use crate::record::event::{Event, EventKind, WorldKind};
 use crate::report::history::History;
 use crate::run::RunState;
 
@@ -46,6 +46,14 @@ pub fn history(store: &SqliteJournal, plan: &PlanName) -> Result<History, AppErr
 
 fn is_of(first: &Record, plan: &PlanName) -> bool {
     matches!(serde_json::from_slice(&first.bytes), Ok(Event { what: EventKind::RunCreated(created), .. }) if created.plan == *plan)
+}
+
+/// The runs in the world of one of them. Each rehearsal has a world of its own.
+pub fn of_one_world<'s>(run: &'s RunState, runs: &'s [RunState]) -> Vec<&'s RunState> {
+    match run.created.world {
+        WorldKind::Live => runs.iter().filter(|r| r.created.world == WorldKind::Live).collect(),
+        WorldKind::Sandbox { .. } => vec![run],
+    }
 }
 
 /// Leaves out runs that a process is driving: they are in progress, not left behind.

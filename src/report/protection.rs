@@ -45,6 +45,23 @@ pub fn of_run(state: &RunState) -> Protection {
     Protection { state: word.to_owned(), unprotected, lacks, diverged }
 }
 
+/// Stores that these runs of one world promoted, and that no standby has followed since.
+pub fn without_standby(runs: &[&RunState]) -> BTreeSet<ComponentName> {
+    let mut runs = runs.to_vec();
+    runs.sort_by_key(|state| state.last_at);
+    let mut without = BTreeSet::new();
+    for state in runs {
+        for component in &state.runbook.stores {
+            if state.rejoined(component) {
+                without.remove(component);
+            } else if state.promoted_at.contains_key(component) {
+                without.insert(component.clone());
+            }
+        }
+    }
+    without
+}
+
 /// What the plan lacks before drctl can make the old primaries of these stores standbys.
 fn lacks_for_a_standby(state: &RunState, of: &[ComponentName]) -> Vec<String> {
     let fenced = state.runbook.steps.iter().filter(|step| !step.debt).filter_map(|step| match &step.action {

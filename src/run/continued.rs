@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::state::{RunState, Status, StepState, Turn};
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::restore::{RestoreJob, RestoreStep};
+use crate::kinds::shared::secret::ClientSecret;
 use crate::kinds::{Fact, Operation};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::intent::Intent;
@@ -178,6 +179,24 @@ pub fn unled(states: &[RunState]) -> Vec<ComponentName> {
         }
     }
     left.into_iter().collect()
+}
+
+/// Secrets of clients that these runs of one world did not change although they moved the database, each with the run.
+pub fn unchanged_secrets<'s>(runs: &[&'s RunState]) -> Vec<(&'s RunState, &'s ClientSecret)> {
+    let mut runs = runs.to_vec();
+    runs.sort_by_key(|state| state.last_at);
+    let mut left: BTreeMap<&ClientSecret, &RunState> = BTreeMap::new();
+    for state in runs {
+        for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
+            let Action::Op(Operation::UpdateClientSecret(of)) = &step.action else { continue };
+            if matches!(at.work.status, Status::Done(_)) && !at.taken_back() {
+                left.remove(&of.secret);
+            } else if state.past_return() && (step.background || state.finished()) {
+                left.insert(&of.secret, state);
+            }
+        }
+    }
+    left.into_iter().map(|(secret, state)| (state, secret)).collect()
 }
 
 fn leads(step: &Step) -> bool {

@@ -1,8 +1,9 @@
 //! `drctl status`: one screen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{rows, runs_list, summed};
+use crate::app::clients_left::{self, ClientsLeft};
 use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::app::in_doubt::Left;
@@ -32,6 +33,7 @@ use crate::probe::Recorder;
 use crate::record::event::WorldKind;
 use crate::report::duties::{Obligation, Standing};
 use crate::report::overrides::{self, Override};
+use crate::report::protection::without_standby;
 use crate::report::verified::{self, Verified};
 use crate::report::{RunReport, onward, summary, words};
 use crate::run::{RunState, exposure};
@@ -166,16 +168,15 @@ fn one(
     let now = stage.world.now();
     let site = active::active_site(plan, &seen, now);
     let of_plan: Vec<RunState> = runs.iter().filter(|r| r.created.plan == plan.name).cloned().collect();
-    let kept_out = last.map(|last| pending_fences::kept_out_in_the_world_of(last, &of_plan));
-    let fencing = active::fencing(plan, &seen, &kept_out.unwrap_or_default());
-    let (owed, users, protection) =
-        (pending_fences::debts(&of_plan), not_served(&of_plan), protection(plan, &seen, now, &fencing));
+    let same_world = last.map_or_else(Vec::new, |last| run_states::of_one_world(last, &of_plan));
+    let fencing = active::fencing(plan, &seen, &pending_fences::kept_out_in_one_world(&same_world));
+    let (owed, users) = (pending_fences::debts(&of_plan), not_served(&of_plan));
+    let clients = clients_left::left(&same_world, plan, (&seen, now), &owed);
+    let bare = without_standby(&same_world);
+    let protection = protection(plan, (&seen, now), &fencing, &bare);
     let left: Vec<(Left, bool)> = in_doubt::left(&run_states::undriven(store, of_plan), now)
         .into_iter()
-        .map(|left| {
-            let took = left.took_effect(&seen, now);
-            (left, took)
-        })
+        .map(|left| (left.clone(), left.took_effect(&seen, now)))
         .collect();
     // Somebody may have moved it back by other means.
     let half = live_drill::halfway(&plan.name, runs)
@@ -193,7 +194,7 @@ fn one(
     let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
     let verified = verified.unless((!changes.is_empty()).then(|| changes.join("; ")).as_deref());
     if p.format == Format::Human {
-        let fences = (&fencing, (owed.as_slice(), last));
+        let fences = (&fencing, (owed.as_slice(), last, clients.as_slice()));
         show(p, plan, (&seen, now), (&protection, fences, drill.as_deref()), users.as_deref());
         for (left, took) in &left {
             p.line(&p.paint(RED, &format!("  {}", harmless(&left.words(*took)))));
@@ -207,6 +208,7 @@ fn one(
         "plan": plan.name, "active": {"site": site.site(), "basis": site.basis()}, "protection": protection.word(),
         "fenced": sites(&fencing, true), "being_fenced": sites(&fencing, false), "users": users,
         "fence_debts": owed.iter().map(|d| serde_json::json!({"component": d.component, "run": d.run, "since": d.since, "server": d.rungs.first().map(|r| &r.db.id), "site": d.rungs.first().map(|r| &r.db.place.name)})).collect::<Vec<_>>(),
+        "clients_left": clients.iter().map(ClientsLeft::json).collect::<Vec<_>>(),
         "in_doubt": left.iter().map(|(left, took)| left.json(*took)).collect::<Vec<_>>(),
         "approvals_owed": unapproved.iter().map(|(run, over)| serde_json::json!({"run": run, "override": over})).collect::<Vec<_>>(),
         "verification": verified,
@@ -214,7 +216,7 @@ fn one(
         "drill_broken_off": broken_off.map(|state| &state.created.run),
         "guards": guards(&seen).collect::<BTreeMap<_, _>>(),
         "refused": targets::refused(plan, guard.as_ref(), &seen).into_iter().map(|(target, why)| serde_json::json!({"target": target.to_string(), "why": why})).collect::<Vec<_>>(),
-        "advice": advice(plan, &seen, now).into_iter().map(|(server, why)| serde_json::json!({"server": server, "why": why})).collect::<Vec<_>>(),
+        "advice": advice(plan, (&seen, now), &clients).into_iter().map(|(server, why)| serde_json::json!({"server": server, "why": why})).collect::<Vec<_>>(),
     }))
 }
 
@@ -274,15 +276,15 @@ fn shown(p: &Printer, verified: &Verified) {
     ));
 }
 
-/// Pending fences, and the last run.
-type Owed<'a> = (&'a [Debt], Option<&'a RunState>);
+/// Pending fences, the last run, and clients that runs left.
+type Owed<'a> = (&'a [Debt], Option<&'a RunState>, &'a [ClientsLeft]);
 
 /// The screen.
 fn show(
     p: &Printer,
     plan: &Plan,
     (seen, now): (&Estate, Timestamp),
-    (protection, (fencing, (owed, last)), drill): (&Protection, (&Fences, Owed<'_>), Option<&str>),
+    (protection, (fencing, (owed, last, clients)), drill): (&Protection, (&Fences, Owed<'_>), Option<&str>),
     users: Option<&str>,
 ) {
     let tier = plan.tier.as_ref().map_or_else(String::new, |t| format!(", {}", t.value));
@@ -314,13 +316,16 @@ fn show(
         p.line(&p.paint(YELLOW, &format!("  {words}")));
     }
     rows::pending(p, owed, last);
+    for of in clients {
+        p.line(&p.paint(RED, &format!("  CLIENTS LEFT  {}", harmless(&of.words))));
+    }
     for (component, holder) in guards(seen) {
         p.line(&format!("  guard       {component} held by {holder}"));
     }
     for (_, why) in targets::refused(plan, None, seen) {
         p.line(&p.paint(YELLOW, &format!("  refused     {why}")));
     }
-    for (server, why) in advice(plan, seen, now) {
+    for (server, why) in advice(plan, (seen, now), clients) {
         p.line(&p.paint(YELLOW, &format!("  advice      {server}: {why}")));
     }
 }
@@ -342,8 +347,14 @@ impl Protection {
     }
 }
 
-/// Protected means that every store has a writer and a replica that answers. Unknown never counts as protected.
-fn protection(plan: &Plan, seen: &Estate, now: Timestamp, fencing: &Fences) -> Protection {
+/// Protected means that every store has a writer and a replica that answers. Unknown never counts as protected. `bare` are the stores that
+/// runs promoted and left without a standby.
+fn protection(
+    plan: &Plan,
+    (seen, now): (&Estate, Timestamp),
+    fencing: &Fences,
+    bare: &BTreeSet<ComponentName>,
+) -> Protection {
     if !plan.components.values().any(crate::plan::types::Component::is_store) {
         return Protection::Unknown("the plan has no database".to_owned());
     }
@@ -391,6 +402,13 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp, fencing: &Fences) -> P
                 )),
             };
         }
+        if replicas == 0 && bare.contains(&component.name) {
+            return Protection::Unprotected(format!(
+                "no standby follows {} ({} cannot be observed)",
+                component.name,
+                unseen.join(", ")
+            ));
+        }
         if replicas == 0 {
             return Protection::Unknown(format!(
                 "{} has no replica that answers ({} cannot be observed)",
@@ -414,7 +432,7 @@ fn kept_out_by_a_fence(name: &ComponentName, fence: Option<&Fencing>) -> String 
 }
 
 /// Settings of servers that will cause problems in a recovery, and clients that do not connect to the writer.
-fn advice(plan: &Plan, seen: &Estate, now: Timestamp) -> Vec<(String, String)> {
+fn advice(plan: &Plan, (seen, now): (&Estate, Timestamp), left: &[ClientsLeft]) -> Vec<(String, String)> {
     let targets = targets::of_plan(plan, None).into_iter();
     let of = |target: Target| match (&target, seen.now(&target).and_then(Observation::state)) {
         (Target::Database(db), Some(State::Database(state))) => {
@@ -422,7 +440,10 @@ fn advice(plan: &Plan, seen: &Estate, now: Timestamp) -> Vec<(String, String)> {
         }
         _ => Vec::new(),
     };
-    targets.flat_map(of).chain(clients::endpoint_mismatch(plan, seen, now)).collect()
+    // What a run left says more than an old observation of the same secret.
+    let told = |(what, _): &(String, String)| !left.iter().any(|left| left.what() == *what);
+    let mismatched = clients::endpoint_mismatch(plan, seen, now).into_iter().filter(told);
+    targets.flat_map(of).chain(mismatched).collect()
 }
 
 fn guards(seen: &Estate) -> impl Iterator<Item = (String, String)> {

@@ -260,6 +260,7 @@ pub fn standing(plan: &Plan, document: &Value) -> SummaryLine {
     let is = |key: &str| document[key].is_string();
     let alarms = [
         ("fence pending", some("fence_debts")),
+        ("clients that may use the old server", some("clients_left")),
         ("an effect in doubt", some("in_doubt")),
         ("a live drill not finished", is("drill_broken_off")),
         ("a live drill halfway", is("drill_halfway")),

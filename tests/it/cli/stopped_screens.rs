@@ -95,6 +95,36 @@ fn a_server_is_not_called_fenced_before_its_fence_is_proven() {
     assert_eq!((&plan["fenced"], &plan["being_fenced"]), (&west, &none), "{plan:#}");
 }
 
+/// The report of the run says that no standby follows, and that clients of the dark region use the old server. So does the status.
+#[test]
+fn the_status_after_a_dark_region_names_the_clients_that_use_the_old_server() {
+    let folder = Folder::with_plans();
+    let plan = folder.path().join("plans/truststream.yaml");
+    let text = std::fs::read_to_string(&plan).unwrap();
+    let api = "  api:\n    kind: clients\n    of: db\n    at:\n      us-west-2: {secret: ts/api}\n      us-east-1: {secret: ts/api}\n  www:\n";
+    std::fs::write(&plan, text.replacen("  www:\n", api, 1)).unwrap();
+    let said = failover(&folder, "region-dark", &UNFENCED);
+    assert!(said.contains("standby  UNPROTECTED: no standby follows db"), "{said}");
+    let status = folder.run(&["status", "truststream", "--sandbox"]).1;
+    for words in [
+        "  protection  UNPROTECTED: no standby follows db (us-west-2 cannot be observed)\n",
+        "  CLIENTS LEFT  api in us-west-2 may still use the old server, which is not fenced: ",
+        "Once us-west-2 answers, run drctl reprotect truststream --to us-west-2 --sandbox\n",
+    ] {
+        assert!(status.contains(words), "{words}: {status}");
+    }
+    assert!(!status.contains("  advice      secret ts/api in us-west-2"), "{status}");
+    let told = json(&folder.run(&["status", "truststream", "--sandbox", "--output", "json"]).1);
+    let (plan, left) = (&told["plans"][0], &told["plans"][0]["clients_left"]);
+    assert_eq!(plan["protection"], "UNPROTECTED", "{plan:#}");
+    assert_eq!((&left[0]["site"], &left[0]["secret"]), (&"us-west-2".into(), &"ts/api".into()), "{left:#}");
+    assert_eq!(left.as_array().map(Vec::len), Some(1), "{left:#}");
+    // A region that answers is compared with the database, and nothing is left.
+    failover(&folder, "region-lost", &[]);
+    let status = folder.run(&["status", "truststream", "--sandbox"]).1;
+    assert!(!status.contains("CLIENTS LEFT"), "{status}");
+}
+
 /// Everything else on the screen is about the last rehearsal.
 #[test]
 fn the_pending_fence_of_another_rehearsal_is_called_that() {
