@@ -10,6 +10,7 @@ use crate::model::ids::ComponentName;
 use crate::model::plain::count;
 use crate::model::time::{Timestamp, span};
 use crate::run::RunState;
+use crate::run::checked::Asked;
 use crate::run::state::{FenceDebt, Status};
 
 /// The kind of an open item.
@@ -113,16 +114,29 @@ fn tries(state: &RunState, component: &ComponentName) -> Option<u32> {
 fn tried(state: &RunState, component: &ComponentName) -> String {
     state.after_end.get(component).map_or_else(String::new, |tries| {
         let looks = count(tries.looks, "look at the new primary|looks at the new primary");
-        format!("; since the end of the run: {looks}, {}", count(tries.calls, "fence call"))
+        let asked = state.asked_old_primary(component).filter(|asked| asked.answered.is_none());
+        let why = match asked {
+            Some(Asked { db, .. }) if tries.calls == 0 => format!(", because {} did not answer", db.id),
+            _ => String::new(),
+        };
+        format!("; since the end of the run: {looks}, {}{why}", count(tries.calls, "fence call"))
     })
 }
 
-/// The last look at the new primary, and the attempts to fence the old one after the end of the run, by fence method.
+/// Whether the old primary answered, the last look at the new one, and the attempts to fence the old one after the end of the run, by fence
+/// method.
 pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
     let over = state.finished_at;
     let since = |i: &usize| {
         let work = &state.steps[*i].work;
         work.started_at.is_some() && work.ended_at.is_none_or(|at| Some(at) > over)
+    };
+    let asked = state.asked_old_primary(component);
+    // A step that waits for an answer has no event of its own meanwhile.
+    let unanswered = |i: usize| {
+        let (began, until) = (state.steps[i].work.started_at?, asked?.until);
+        let limit = state.step(i).estimate.timeout_ms;
+        (asked?.answered.is_none() && until.since(began) > limit).then_some((began, until, limit))
     };
     let words = |i: usize| {
         let (step, work) = (&state.step(i).id, &state.steps[i].work);
@@ -131,6 +145,11 @@ pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
             1 => ", 1 call".to_owned(),
             n => format!(", {n} calls"),
         };
+        if let (Status::Started, None, Some((began, until, limit))) =
+            (&work.status, &work.reason, unanswered(i))
+        {
+            return format!("{until} {step}{calls}: no answer within {limit}; started at {began}");
+        }
         let what = match (&work.status, &work.reason) {
             (Status::Done(_), _) => "proven".to_owned(),
             (status, Some(why)) => format!("{}: {why}", status.word()),
@@ -143,7 +162,14 @@ pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
     };
     let last = state.after_end.get(component).and_then(|tries| tries.last.as_ref());
     let last = last.map(|look| format!("{} look at the new primary: {}", look.at, look.seen));
-    last.into_iter().chain(state.rungs(component).iter().copied().filter(since).map(words)).collect()
+    let old = asked.map(|Asked { db, since, until, answered }| match answered {
+        Some(at) => format!("{at} old primary {}: {} answered", db.id, db.place.name),
+        None => format!("{until} old primary {}: no answer; asked every second since {since}", db.id),
+    });
+    old.into_iter()
+        .chain(last)
+        .chain(state.rungs(component).iter().copied().filter(since).map(words))
+        .collect()
 }
 
 fn figure(state: &RunState, component: &ComponentName, store: &Store) -> Option<Debt> {

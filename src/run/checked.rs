@@ -5,12 +5,42 @@ use super::effect::Effect;
 use super::model::tries::PrimaryReading;
 use super::observed::{FRESH, LOOK_AGAIN, StepDecision};
 use super::state::RunState;
-use crate::kinds::Judged;
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::fence::Fence;
+use crate::kinds::{Judged, Operation};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::time::Timestamp;
+use crate::record::action::Action;
 use crate::record::event::EventKind;
 
+/// What is known of an old primary whose fence is pending. The process that tries the fence asks every second for a sign of life, and
+/// records only the first answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'s> {
+    /// The old primary.
+    pub db: &'s DatabaseRef,
+    /// Since when the last process asked.
+    pub since: Timestamp,
+    /// The last time at which it is known that it asked.
+    pub until: Timestamp,
+    /// When the first answer in that time came.
+    pub answered: Option<Timestamp>,
+}
+
 impl RunState {
+    /// What the last process learned of the old primary of a pending fence; nothing if it did not ask.
+    pub fn asked_old_primary(&self, component: &ComponentName) -> Option<Asked<'_>> {
+        let debt = self.debts.get(component).filter(|_| self.owed().any(|owed| owed == component))?;
+        let waits = self.rungs(component).iter().copied().find(|i| self.waits_for_life(*i))?;
+        let Action::Op(Operation::Fence(Fence { db, .. })) = &self.step(waits).action else { return None };
+        let since = self.taken_at.max(debt.since);
+        let look = self.after_end.get(component).and_then(|tries| tries.last.as_ref()).map(|look| look.at);
+        let end = self.finished_at.unwrap_or(self.last_at);
+        let until = look.map_or(end, |look| look.max(end));
+        let answered = self.answered.get(&db.place.name).copied().filter(|at| *at >= since);
+        (until >= since).then_some(Asked { db, since, until, answered })
+    }
+
     /// Records a look at the new primary of a component.
     pub(super) fn note_look(
         &mut self,

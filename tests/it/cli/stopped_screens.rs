@@ -172,7 +172,11 @@ fn a_split_names_both_sites_of_the_database_and_a_fence_is_pending_by_that_word_
     let said = failover(&folder, "primary-returns", &UNFENCED);
     assert!(said.contains("FENCE PENDING") && said.contains("tried "), "{said}");
     assert!(said.contains("objective 5m: not proven"), "nobody knows yet: {said}");
-    assert!(said.contains("fence.db.sql: no answer yet"), "whether it answered: {said}");
+    assert!(said.contains("fence.db.sql: no answer within 1m; started at "), "whether it answered: {said}");
+    let old = said.lines().find(|line| line.contains("old primary truststream-db: no answer; asked every"));
+    let end =
+        json(&folder.run(&["report", "run", RUN, "--sandbox", "--format", "json"]).1)["ended_at"].clone();
+    assert!(old.is_some_and(|line| line.contains(&format!("tried {}", end.as_str().unwrap()))), "{said}");
     let status = folder.run(&["status", "truststream", "--sandbox"]).1;
     for words in [
         "  active      split: db in us-east-1 and in us-west-2, www in us-east-1\n",
@@ -201,6 +205,25 @@ fn a_split_names_both_sites_of_the_database_and_a_fence_is_pending_by_that_word_
             assert!(!screen.contains(word), "{word}: {screen}");
         }
     }
+}
+
+/// The new primary answers, so looks at it say nothing about the old one.
+#[test]
+fn a_fence_that_stays_pending_says_that_the_old_primary_was_asked_again_and_did_not_answer() {
+    let folder = Folder::with_plans();
+    failover(&folder, "region-dark", &UNFENCED);
+    let tried = || {
+        let shown = folder.run(&["runs", "show", RUN, "--sandbox"]).1;
+        let line = shown.lines().find(|line| line.contains(" old primary truststream-db: no answer; "));
+        line.unwrap_or_else(|| panic!("{shown}")).to_owned()
+    };
+    let before = tried();
+    folder.run(&["runs", "resume", RUN, "--sandbox"]);
+    let after = tried();
+    assert!(after > before, "a later process asked again: {before} {after}");
+    let report = json(&folder.run(&["report", "run", RUN, "--sandbox", "--format", "json"]).1);
+    let text = report["debts"][0]["text"].as_str().unwrap();
+    assert!(text.ends_with(", 0 fence calls, because truststream-db did not answer"), "{text}");
 }
 
 /// A planned move that waited for an approval before users noticed anything, and that another process continued.
