@@ -153,7 +153,7 @@ fn one(
 ) -> Result<serde_json::Value, AppError> {
     let scenario = context.scenario()?;
     let last = runs.iter().rev().find(|r| r.created.plan == plan.name);
-    // A rehearsal's estate is that of its last run.
+    // A rehearsal's estate is that of its last run, with what that run remembers.
     let stage = match (&scenario, last) {
         (Some(_), Some(last)) => run_stage::stage_of(p, store, last, context)?,
         _ => Stage::live_or_rehearsal(context, plan, None)?,
@@ -162,7 +162,8 @@ fn one(
     let session = stage.session(store, &view, &none, Patience::Stop);
     let recorder = Recorder::new(context.settings.probe_consecutive);
     let guard = context.guard_of(plan);
-    let scope = stage.scope(plan);
+    let own = last.filter(|_| scenario.is_some()).map(|last| last.created.run.as_str());
+    let scope = own.unwrap_or_else(|| stage.scope(plan));
     let seen =
         stage.world.block_on(estate::look(&session, (store, scope), plan, guard.as_ref(), &recorder))?;
     let now = stage.world.now();
@@ -172,8 +173,7 @@ fn one(
     let fencing = active::fencing(plan, &seen, &pending_fences::kept_out_in_one_world(&same_world));
     let (owed, users) = (pending_fences::debts(&of_plan), not_served(&of_plan));
     let clients = clients_left::left(&same_world, plan, (&seen, now), &owed);
-    let bare = without_standby(&same_world);
-    let protection = protection(plan, (&seen, now), &fencing, &bare);
+    let protection = protection(plan, (&seen, now), &fencing, &without_standby(&same_world));
     let left: Vec<(Left, bool)> = in_doubt::left(&run_states::undriven(store, of_plan), now)
         .into_iter()
         .map(|left| (left.clone(), left.took_effect(&seen, now)))

@@ -137,6 +137,19 @@ fn the_pending_fence_of_another_rehearsal_is_called_that() {
     assert!(status.contains(&format!("(run {RUN}, another rehearsal); drctl ")), "{status}");
 }
 
+/// Each rehearsal has its own time, so an observation of another one may seem to come from after the outage.
+#[test]
+fn what_is_last_known_of_a_dark_region_comes_from_the_rehearsal_that_is_shown() {
+    let folder = Folder::with_plans();
+    failover(&folder, "region-lost", &[]);
+    folder.run(&["status", "truststream", "--sandbox"]);
+    failover(&folder, "region-dark", &UNFENCED);
+    let status = folder.run(&["status", "truststream", "--sandbox"]).1;
+    let row = status.lines().find(|line| line.starts_with("    nodes "));
+    let before_the_outage = "us-west-2: 4 in service (last known, 3h ";
+    assert!(row.is_some_and(|row| row.contains(before_the_outage)), "{status}");
+}
+
 /// A decision that no process has read yet counts for resume, so every screen and report shows it, and the way that it means comes first.
 #[test]
 fn a_decision_that_waits_is_on_the_screen_and_in_the_report() {

@@ -249,7 +249,9 @@ fn a_drill_that_waits_for_a_person_is_carried_on_when_that_person_has_spoken() {
     assert!(approve.env("DRCTL_OPERATOR", "alice").output().unwrap().status.success());
     let shown = open();
     assert!(
-        shown.contains(&format!("run {run}: approve.look is answered; drctl --sandbox serve continues the run")),
+        shown.contains(&format!(
+            "run {run}: approve.look is answered; drctl --sandbox serve continues the run"
+        )),
         "{shown}"
     );
     let (_, said, _) = folder.run(&serve);
