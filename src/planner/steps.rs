@@ -99,6 +99,13 @@ impl<'a> Draft<'a> {
         id
     }
 
+    /// Adds a note that holds until a step is done.
+    pub fn forecast(&mut self, step: &StepId, text: String) {
+        if let Some(step) = self.steps.iter_mut().find(|s| s.id == *step) {
+            step.forecasts.push(text);
+        }
+    }
+
     /// Adds a note about what a step does.
     pub fn note(&mut self, step: &StepId, text: String) {
         if let Some(step) = self.steps.iter_mut().find(|s| s.id == *step) {

@@ -93,7 +93,7 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Names, needs: &[St
         "drctl checks the TTL of {name} again before the switch, and lowers it only if somebody raised it"
     );
     if let Some(first) = stands.first() {
-        draft.note(first, note);
+        draft.forecast(first, note);
     }
     draft.lowered.insert(name.clone(), (lowered, stands));
 }

@@ -307,7 +307,7 @@ fn who_has_all_approvals_is_not_sent_to_the_approvers() {
     assert_eq!(ways(&screen)[0].0, format!("drctl runs resume {RUN} --sandbox"), "{screen}");
     assert!(!screen.contains("drctl approve"), "{screen}");
     // Who answers continues the journal, not the run.
-    let replay = folder.ok(&["runs", "replay", RUN, "--sandbox"]);
+    let (_, _, replay) = folder.run(&["runs", "replay", RUN, "--sandbox"]);
     assert!(replay.contains("bob writes the journal from here on (epoch 2)"), "{replay}");
     assert!(!replay.contains("taken over"), "{replay}");
 }
