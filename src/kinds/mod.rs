@@ -40,3 +40,4 @@ pub use parts::{Group, Parts};
 pub use state::State;
 pub use surroundings::{Site, Surroundings};
 pub use target::Target;
+pub use targeted::AnsweredBy;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::kinds::aws::autoscaling::group::GroupRef;
 use crate::kinds::aws::ecs::service::ServiceRef;
 use crate::kinds::shared::buckets::{BucketRef, Sample};
-use crate::kinds::shared::database::server::{DatabaseRef, Engine, Sign};
+use crate::kinds::shared::database::server::{DatabaseRef, Sign};
 use crate::kinds::shared::fence::method::FenceMethod;
 use crate::kinds::shared::names::controls::ControlsRef;
 use crate::kinds::shared::names::health_object::ObjectRef;
@@ -16,7 +16,7 @@ use crate::kinds::shared::names::records::ZoneRef;
 use crate::kinds::shared::restart::Restart;
 use crate::kinds::shared::restore::copy::{Restore, RestoreJob};
 use crate::kinds::shared::secret::login::ClientSecret;
-use crate::kinds::targeted::{Identity, Polled, Targeted};
+use crate::kinds::targeted::{AnsweredBy, Identity, Polled, Targeted};
 use crate::model::ids::{ComponentName, Digest};
 use crate::model::place::Place;
 use crate::model::provider::ProviderName;
@@ -234,7 +234,7 @@ impl Target {
     /// The targets that can show whether a database server is alive.
     pub fn signs_of(db: &DatabaseRef) -> Vec<Self> {
         let server = db.endpoint.is_some().then_some(Sign::Server);
-        let service = (db.engine != Engine::Postgres).then_some(Sign::Service);
+        let service = db.engine.is_managed().then_some(Sign::Service);
         server.into_iter().chain(service).map(|sign| Self::Alive { db: db.clone(), sign }).collect()
     }
 
@@ -269,9 +269,9 @@ impl Target {
         self.reached().0
     }
 
-    /// Whether a server answers for it itself, by SQL or through its host.
-    pub fn by_sql(&self) -> bool {
-        self.provider() == ProviderName::Postgres
+    /// Who answers for it.
+    pub const fn answered_by(&self) -> AnsweredBy {
+        self.reached().2
     }
 
     /// The service that answers for it.
@@ -279,39 +279,48 @@ impl Target {
         self.reached().1
     }
 
-    const fn reached(&self) -> (ProviderName, &'static str) {
+    /// The provider and the service that observe it, and who answers.
+    #[deny(clippy::wildcard_enum_match_arm)]
+    const fn reached(&self) -> (ProviderName, &'static str, AnsweredBy) {
+        use AnsweredBy::{ControlPlane, Itself};
         use ProviderName as P;
-        let (sql, rds) = ((P::Postgres, "sql"), (P::Aws, "rds"));
+        let (sql, rds) = ((P::Postgres, "sql", Itself), (P::Aws, "rds", ControlPlane));
         match self {
-            Self::Database(db) if matches!(db.engine, Engine::Postgres) => sql,
-            Self::Database(_) | Self::Alive { sign: Sign::Service, .. } => rds,
+            Self::Database(db) => match db.engine.is_managed() {
+                true => rds,
+                false => sql,
+            },
+            Self::Alive { sign: Sign::Service, .. } => rds,
             Self::Alive { sign: Sign::Server, .. } => sql,
             Self::Fence { method, .. } => match method.provider() {
                 P::Postgres => sql,
                 P::Aws | P::Dns | P::Local => rds,
             },
+            Self::Restore { copy: None, .. } => sql,
             // SQL reads rows; the service reports instances.
-            Self::Restore {
-                part: RestoreJob::CreateCopy | RestoreJob::Swap | RestoreJob::Revert | RestoreJob::Destroy,
-                copy: Some(_),
-                ..
-            } => rds,
-            Self::Backups(of) if matches!(of.db.engine, Engine::Rds) => rds,
-            Self::Wrote { .. } | Self::Rebuild { .. } | Self::Backups(_) | Self::Restore { .. } => sql,
-            Self::Group(_) => (P::Aws, "autoscaling"),
-            Self::Service(_) | Self::Task(_) => (P::Aws, "ecs"),
-            Self::Records { .. } | Self::Change { .. } => (P::Aws, "route53"),
-            Self::Identity { .. } => (P::Aws, "sts"),
+            Self::Restore { part, copy: Some(_), .. } => match part {
+                RestoreJob::CreateCopy | RestoreJob::Swap | RestoreJob::Revert | RestoreJob::Destroy => rds,
+                RestoreJob::Verify | RestoreJob::Loss => sql,
+            },
+            Self::Backups(of) => match of.db.engine.has_service_backups() {
+                true => rds,
+                false => sql,
+            },
+            Self::Wrote { .. } | Self::Rebuild { .. } => sql,
+            Self::Group(_) => (P::Aws, "autoscaling", ControlPlane),
+            Self::Service(_) | Self::Task(_) => (P::Aws, "ecs", ControlPlane),
+            Self::Records { .. } | Self::Change { .. } => (P::Aws, "route53", ControlPlane),
+            Self::Identity { .. } => (P::Aws, "sts", ControlPlane),
             Self::Guard { .. } | Self::HealthObject(_) | Self::Bucket(_) | Self::Compared(_) => {
-                (P::Aws, "s3")
+                (P::Aws, "s3", ControlPlane)
             }
-            Self::Controls(_) => (P::Aws, "route53-recovery-cluster"),
-            Self::Secret(_) => (P::Aws, "secretsmanager"),
-            Self::Granted { .. } => (P::Aws, "iam"),
+            Self::Controls(_) => (P::Aws, "route53-recovery-cluster", ControlPlane),
+            Self::Secret(_) => (P::Aws, "secretsmanager", ControlPlane),
+            Self::Granted { .. } => (P::Aws, "iam", ControlPlane),
             // Not in the poll group of the databases, because one describe call covers those.
-            Self::Quotas { .. } => (P::Aws, "rds-quotas"),
-            Self::Answers { .. } => (P::Dns, "dns"),
-            Self::Command { .. } => (P::Local, "command"),
+            Self::Quotas { .. } => (P::Aws, "rds-quotas", ControlPlane),
+            Self::Answers { .. } => (P::Dns, "dns", Itself),
+            Self::Command { .. } => (P::Local, "command", Itself),
         }
     }
 

@@ -33,6 +33,15 @@ impl Targeted<'_> {
     };
 }
 
+/// Who answers for a target, which decides what its silence means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnsweredBy {
+    /// The service that its provider runs for all of them. Its answer says nothing of the thing itself.
+    ControlPlane,
+    /// The thing itself or its host: by SQL, by a name server, by a command.
+    Itself,
+}
+
 /// What is observed together with a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Polled {

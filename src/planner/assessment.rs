@@ -10,7 +10,7 @@ use super::critical_path;
 use super::refusal::Refusal;
 use crate::inventory::{Estate, NO_CREDENTIALS, Observation, targets};
 use crate::kinds::cloud::RENEW;
-use crate::kinds::{Role, State, Target};
+use crate::kinds::{AnsweredBy, Role, State, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::plain::count;
 use crate::model::time::Timestamp;
@@ -83,8 +83,8 @@ pub struct Question<'a> {
 pub fn table(of: &Question<'_>) -> Vec<AssessmentLine> {
     let mut lines = of.users();
     lines.extend(of.credentials());
-    lines.extend(of.source("source_control_plane", false));
-    lines.extend(of.source("source_data_plane", true));
+    lines.extend(of.source("source_control_plane", AnsweredBy::ControlPlane));
+    lines.extend(of.source("source_data_plane", AnsweredBy::Itself));
     for component in of.plan.components.values() {
         match component.role() {
             Role::Store(spec) => {
@@ -163,13 +163,13 @@ impl Question<'_> {
         self.estate.locked_out().into_iter().map(said).collect()
     }
 
-    /// The services of the source's region, or its databases by their own protocol.
-    fn source(&self, about: &'static str, by_sql: bool) -> Vec<AssessmentLine> {
+    /// The services of the source's region, or what answers there for itself, such as its databases.
+    fn source(&self, about: &'static str, by: AnsweredBy) -> Vec<AssessmentLine> {
         let mut services: Vec<(&'static str, Vec<&Observation>)> = Vec::new();
         for target in targets::of_plan(self.plan, None) {
             let here = target.place().is_some_and(|p| p.name == self.from.as_str());
             let service = target.service();
-            let Some(seen) = self.estate.now(&target).filter(|_| here && target.by_sql() == by_sql) else {
+            let Some(seen) = self.estate.now(&target).filter(|_| here && target.answered_by() == by) else {
                 continue;
             };
             match services.iter_mut().find(|(name, _)| *name == service) {

@@ -1,9 +1,9 @@
 //! How each target is observed, as its kind says it.
 
 use drctl::inventory::targets;
-use drctl::kinds::Target;
 use drctl::kinds::shared::database::{DatabaseRef, Sign};
 use drctl::kinds::shared::fence::FenceMethod;
+use drctl::kinds::{AnsweredBy, Target};
 use drctl::model::time::Dur;
 
 use crate::support::rig::plan;
@@ -57,6 +57,19 @@ fn what_may_take_long_or_be_silent_is_observed_alone() {
         tried += usize::from(own);
     }
     assert!(tried > 2, "{tried}");
+}
+
+/// `drctl assess` tells by it whether the control plane of a lost site answers.
+#[test]
+fn a_server_answers_for_itself_and_a_service_for_everything_else() {
+    let mut tried = [0, 0];
+    for target in all() {
+        let itself = ["command", "dns", "sql"].contains(&target.service());
+        let expected = if itself { AnsweredBy::Itself } else { AnsweredBy::ControlPlane };
+        assert_eq!(target.answered_by(), expected, "{target}");
+        tried[usize::from(itself)] += 1;
+    }
+    assert!(tried.iter().all(|count| *count > 2), "{tried:?}");
 }
 
 #[test]

@@ -240,6 +240,29 @@ fn no_list_of_roles_leaves_out_the_next_one() {
     assert!(wrong.is_empty(), "match on the role instead, see `Role::is_changed`: {}", wrong.join("\n"));
 }
 
+/// A wildcard or a comparison would decide for the next target, state or operation as well, and nobody would notice.
+#[test]
+fn no_decision_about_a_target_state_or_operation_has_a_default() {
+    const DEFAULTS: &[&str] = &["matches!(", " _ =>", "other =>", "if let ", "let Self::", " == ", " != "];
+    let defaults =
+        |line: &str| !line.trim_start().starts_with("//") && DEFAULTS.iter().any(|d| line.contains(d));
+    assert!(defaults("        self.provider() == ProviderName::Postgres"));
+    assert!(defaults("            _ => false,"));
+    assert!(!defaults("            Self::Group(_) => (P::Aws, \"autoscaling\"),"));
+    let mut wrong = Vec::new();
+    for name in ["effects", "found", "kind", "operation", "state", "target", "targeted"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/kinds/{name}.rs"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lines = text.lines().enumerate().filter(|(_, line)| defaults(line));
+        wrong.extend(lines.map(|(i, line)| format!("{}:{}: {}", file.display(), i + 1, line.trim())));
+    }
+    assert!(
+        wrong.is_empty(),
+        "match on every variant, so that the next one is decided: {}",
+        wrong.join("\n")
+    );
+}
+
 #[test]
 fn the_pure_core_touches_nothing() {
     const FORBIDDEN: &[&str] = &[

@@ -37,6 +37,14 @@ impl Engine {
         }
     }
 
+    /// Whether the service that runs it has the backups that drctl restores. Otherwise they are asked of a host.
+    pub const fn has_service_backups(self) -> bool {
+        match self {
+            Self::Rds => true,
+            Self::Postgres | Self::Aurora => false,
+        }
+    }
+
     /// Whether it is the default engine, which journals leave out.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
     fn is_default(&self) -> bool {

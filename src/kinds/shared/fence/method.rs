@@ -108,8 +108,11 @@ impl FenceMethod {
     }
 
     /// Whether it is set and proven at the server itself, by SQL or by a job on its host.
-    pub fn by_sql(self) -> bool {
-        self.provider() == ProviderName::Postgres
+    pub const fn by_sql(self) -> bool {
+        match self.provider() {
+            ProviderName::Postgres => true,
+            ProviderName::Aws | ProviderName::Dns | ProviderName::Local => false,
+        }
     }
 
     /// Whether a physical standby replays it with the catalog. Then it is lifted there after a promotion.
