@@ -24,7 +24,8 @@ pub fn stateless() -> Plan {
     }).as_deref().unwrap())
 }
 
-/// The attributes that a person can set: sizes, processes, record sets and fences.
+/// The attributes that a person can set: sizes, processes, record sets and fences. There is no wildcard here, so that a new state requires a
+/// decision.
 pub fn settings(seen: &Seen) -> Vec<(&String, String)> {
     let set = |state: &State| match state {
         State::Group(g) => Some(format!("{:?} {:?}", g.capacity.size, g.suspended)),
@@ -34,7 +35,26 @@ pub fn settings(seen: &Seen) -> Vec<(&String, String)> {
             Some(sets.join("\n"))
         }
         State::Fence(f) => Some(format!("{:?}", f.stage)),
-        _ => None,
+        State::Service(s) => Some(format!("{:?}", s.capacity.size)),
+        // A run sets these as well, but they are not compared here.
+        State::HealthObject(_) | State::Controls(_) | State::Secret(_) => None,
+        // What a run does not set, or what it has to take back in another way.
+        State::Database(_)
+        | State::Task(_)
+        | State::Change(_)
+        | State::Identity(_)
+        | State::Alive(_)
+        | State::Guard(_)
+        | State::Answers(_)
+        | State::Wrote(_)
+        | State::Command(_)
+        | State::Rebuild(_)
+        | State::Backups(_)
+        | State::Restore(_)
+        | State::Granted(_)
+        | State::Quotas(_)
+        | State::Bucket(_)
+        | State::Compared(_) => None,
     };
     // SQL in the lost site may answer before but not after.
     let in_both = |key: &&String| !key.starts_with("fence/us-west-2/") || key.ends_with("/security_group");
