@@ -10,6 +10,7 @@ pub mod dns;
 pub mod environment_files;
 #[cfg(feature = "gcp")]
 pub mod gcp;
+pub mod host;
 pub mod limits;
 pub mod live;
 pub mod local;

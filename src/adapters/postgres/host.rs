@@ -2,8 +2,8 @@
 //! the host is lost. drctl finds it again by its key. Only one job at a time runs on a server.
 
 use super::session::{Failure, parts};
-use crate::adapters::process::{self, Given, Program};
-use crate::adapters::secrets::{Login, excerpt};
+use crate::adapters::host::{BUSY, HostFailure, run_script};
+use crate::adapters::secrets::Login;
 use crate::files::{self, Use};
 use crate::kinds::shared::database::{DatabaseRef, Host};
 use crate::kinds::shared::rebuild::JobStage;
@@ -12,13 +12,6 @@ use crate::model::ids::Digest;
 use crate::model::time::Timestamp;
 use crate::plan::settings::{SqlSettings, SqlTls};
 use crate::run::outcome::CallOutcome;
-
-/// Limit on the output of a job; none needs as much.
-const MOST_BYTES: usize = 4 << 20;
-/// The exit code with which ssh reports its own failure (OpenSSH, ssh(1), «EXIT STATUS»).
-const NO_WAY: i32 = 255;
-/// The exit code of the script while another job runs (`EX_TEMPFAIL` of sysexits).
-const BUSY: i32 = 75;
 
 /// The server that a job connects to: the one that is followed, or the live one.
 #[derive(Clone, Copy, Debug)]
@@ -184,31 +177,18 @@ fn question(host: &Host, key: &str) -> String {
     )
 }
 
-/// Runs a script on the host with `sh`, through standard input, so that no process list shows any of it.
+/// Runs a script on the host.
 pub(super) async fn on(host: &Host, text: String) -> Result<String, Failure> {
-    let Some((program, arguments)) = host.run.split_first() else {
-        return Err(Failure::Refused("Empty".to_owned(), "`host.run` names no program".to_owned()));
-    };
-    let run = Program {
-        argv: (program, arguments),
-        last: Some("sh"),
-        input: Some(&text),
-        given: Given::All,
-        keep: MOST_BYTES,
-    };
-    let ended = process::run(run, std::future::pending()).await;
-    let ended = ended.map_err(|e| Failure::Refused("NotStarted".to_owned(), format!("{program}: {e}")))?;
-    let why = excerpt(&ended.err.text());
-    match ended.code {
-        Some(0) if ended.out.cut => {
-            Err(Failure::Unclear(format!("{program} printed more than {} MiB", MOST_BYTES >> 20)))
+    run_script(&host.run, &text).await.map_err(|failure| match failure {
+        HostFailure::NoProgram => {
+            Failure::Refused("Empty".to_owned(), "`host.run` names no program".to_owned())
         }
-        Some(0) => Ok(ended.out.text()),
-        Some(NO_WAY) => Err(Failure::Unclear(format!("{program}: {why}"))),
+        HostFailure::NotStarted(why) => Failure::Refused("NotStarted".to_owned(), why),
         // Reported as a code of PostgreSQL's class «object not in prerequisite state», so that drctl tries again later.
-        Some(BUSY) => Err(Failure::Refused("55P03".to_owned(), why)),
-        code => Err(Failure::Refused(format!("exit {}", code.unwrap_or(-1)), why)),
-    }
+        HostFailure::Busy(why) => Failure::Refused("55P03".to_owned(), why),
+        HostFailure::InDoubt(why) => Failure::Unclear(why),
+        HostFailure::Ended { code, why } => Failure::Refused(format!("exit {}", code.unwrap_or(-1)), why),
+    })
 }
 
 /// Starts a job. `first` runs before the job takes the lock.

@@ -10,6 +10,7 @@ pub(crate) mod ecs;
 pub(crate) mod fence_restarts;
 pub(crate) mod health_objects;
 pub(crate) mod hooks;
+pub(crate) mod host_scripts;
 #[cfg(feature = "postgres")]
 pub(crate) mod hostile_postgres;
 pub(crate) mod late_bound_names;
