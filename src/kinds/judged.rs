@@ -11,13 +11,14 @@ use crate::model::time::{Dur, Timestamp};
 pub enum Judged {
     /// The new state is reached.
     Done(Vec<Fact>),
-    /// The old state: nothing has happened yet.
+    /// The old state: nothing has happened yet. What was there before the step's first call (`Progress::called`) belongs to it.
     Before,
-    /// Neither the old state nor the new one; another call may help. The reason, in words.
+    /// Neither the old state nor the new one; another call may help. The reason, in words. For a step it is like
+    /// `Before`. An undo that begins makes its call, which it does not for `Before`.
     Partly(String),
     /// In progress, or not visible.
     Unclear(String),
-    /// The first of two calls has taken effect. The reason, in words.
+    /// The first of two calls has taken effect, and the same action makes the second. The reason, in words.
     Half(String),
     /// It cannot be observed until a person renews the credentials, or sets this machine's clock.
     Locked {

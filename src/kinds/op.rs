@@ -68,6 +68,9 @@ pub trait Op: fmt::Display + Sized {
 
     /// What was read about the things that a call with these parts replaces, if the operation does not specify that exactly. It is recorded
     /// with the call. For the calls of an undo it is not used: an undo restores what was read for the calls of the step.
+    ///
+    /// It is asked before each call, also before a repeated one, and the last reading is used. So it must leave out what an earlier call of
+    /// this operation made: then `None`, and the earlier reading stays.
     fn read(&self, seen: &State, part: &[u32]) -> Option<FoundValues>;
 
     /// The operation with the values that were read instead of its assumptions; `None` if they are the same.

@@ -26,8 +26,11 @@ use crate::model::time::Dur;
 ///   your own change no other draw;
 /// - an old answer (`oldest`).
 ///
-/// A trap that is a fault appears only in scenarios with faults (`Scenario::faults`), so that the others stay calm. One that needs a
-/// scenario of its own is a field of `Scenario`.
+/// A trap that is a fault appears only in scenarios with faults (`Scenario::faults`, now only `chaos`), so that the others stay calm. One
+/// that needs a scenario of its own is a field of `Scenario`.
+///
+/// A trap must last until the run meets it: a run of the tests begins 100 s after the estate, and a call without an effect is repeated
+/// after 20 s.
 pub trait Simulated: Sized {
     /// What the plan declares.
     type Spec;
