@@ -21,12 +21,12 @@ pub enum HostFailure {
     NotStarted(String),
     /// Exit code 75: the script changed nothing, and another attempt may succeed. The call is refused until later.
     Busy(String),
-    /// Exit code 255, or too much output: the script may have run. The call is in doubt.
+    /// Exit code 255, a signal that ended the program, or too much output: the script may have run. The call is in doubt.
     InDoubt(String),
     /// Another exit code. The call is refused, so a script may end with one only if it changed nothing.
     Ended {
-        /// The code; `None` if a signal ended the program.
-        code: Option<i32>,
+        /// The code.
+        code: i32,
         /// The beginning of standard error.
         why: String,
     },
@@ -55,6 +55,8 @@ pub async fn run_script(run: &[String], text: &str) -> Result<String, HostFailur
         Some(0) => Ok(ended.out.text()),
         Some(NO_WAY) => Err(HostFailure::InDoubt(format!("{program}: {why}"))),
         Some(BUSY) => Err(HostFailure::Busy(why)),
-        code => Err(HostFailure::Ended { code, why }),
+        Some(code) => Err(HostFailure::Ended { code, why }),
+        None if why.is_empty() => Err(HostFailure::InDoubt(format!("a signal ended {program}"))),
+        None => Err(HostFailure::InDoubt(format!("a signal ended {program}: {why}"))),
     }
 }

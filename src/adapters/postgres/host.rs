@@ -187,7 +187,7 @@ pub(super) async fn on(host: &Host, text: String) -> Result<String, Failure> {
         // Reported as a code of PostgreSQL's class «object not in prerequisite state», so that drctl tries again later.
         HostFailure::Busy(why) => Failure::Refused("55P03".to_owned(), why),
         HostFailure::InDoubt(why) => Failure::Unclear(why),
-        HostFailure::Ended { code, why } => Failure::Refused(format!("exit {}", code.unwrap_or(-1)), why),
+        HostFailure::Ended { code, why } => Failure::Refused(format!("exit {code}"), why),
     })
 }
 

@@ -15,9 +15,10 @@ fn the_exit_code_of_a_script_says_what_became_of_it() {
     assert_eq!(here("echo done; echo noise >&2"), Ok("done\n".to_owned()));
     assert_eq!(here("echo locked >&2; exit 75"), Err(HostFailure::Busy("locked".to_owned())));
     assert_eq!(here("echo no route >&2; exit 255"), Err(HostFailure::InDoubt("env: no route".to_owned())));
-    let other = HostFailure::Ended { code: Some(3), why: "wrong content".to_owned() };
+    let other = HostFailure::Ended { code: 3, why: "wrong content".to_owned() };
     assert_eq!(here("echo wrong content >&2; exit 3"), Err(other));
-    assert_eq!(here("kill -9 $$"), Err(HostFailure::Ended { code: None, why: String::new() }));
+    // Nobody knows how far a script came that a signal ended.
+    assert_eq!(here("kill -9 $$"), Err(HostFailure::InDoubt("a signal ended env".to_owned())));
 }
 
 #[test]
