@@ -8,7 +8,7 @@ use crate::kinds::{Exposure, Fact, Operation};
 use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, CLOCKS_AGREE, ClockReading, Figure};
 use crate::model::time::{Dur, Timestamp};
-use crate::model::waiver::Rule;
+use crate::model::waiver::{Rule, accepted_loss};
 use crate::record::action::{Action, Check};
 
 /// Why the time of the fence counts and not the last commit.
@@ -261,6 +261,30 @@ pub fn if_promoted_now(state: &RunState) -> Vec<String> {
         return Vec::new();
     }
     state.runbook.stores.iter().filter(open).filter_map(words).collect()
+}
+
+/// How the reason of a loss begins that grows. It is true only when the loss is measured.
+const NOW: &str = "now, because ";
+
+/// What a store may lose, for a person who answers at `at`. A loss that grows has its time, and the time from which it exceeds the accepted
+/// loss. None if nothing is known.
+pub fn may_lose(state: &RunState, component: &ComponentName, at: Timestamp) -> Option<String> {
+    let measured = state.exposure(component)?;
+    let figure = measured.at(at);
+    let because = measured.because.strip_prefix(NOW).unwrap_or(&measured.because);
+    let Some(value) = figure.value_ms.filter(|_| measured.grows) else {
+        return Some(format!("{figure} ({because})"));
+    };
+    if state.finished() {
+        return Some(format!("{figure} at {at} ({because})"));
+    }
+    let accepted = accepted_loss(&state.waivers, Rule::ExposureAboveRpo, component);
+    let beyond = match accepted.filter(|_| !state.promoted.contains(component)) {
+        Some(most) if value > most => format!("; more than the accepted loss of {most}"),
+        Some(most) => format!("; more than the accepted loss of {most} after {}", at + most.minus(value)),
+        None => String::new(),
+    };
+    Some(format!("{figure} at {at}, and 1m more each minute ({because}){beyond}"))
 }
 
 /// Converts a time that was read with the proof of the fence to this machine's current clock.

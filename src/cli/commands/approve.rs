@@ -22,7 +22,7 @@ use crate::record::event::{Event, EventKind, Signal, WorldKind};
 use crate::report::summary;
 use crate::run::signal::vouches;
 use crate::run::state::Status;
-use crate::run::{RunState, approval};
+use crate::run::{RunState, approval, exposure};
 
 /// How many characters of a digest are enough to identify it.
 const SEEN: usize = 12;
@@ -270,8 +270,8 @@ fn asked(state: &RunState, step: &StepId, now: Timestamp) -> Vec<String> {
     }));
     let at = if state.finished() { state.last_at } else { now };
     for component in &state.runbook.stores {
-        let Some(exposure) = state.exposure(component) else { continue };
-        lines.push(format!("  may lose  {component}: {} ({})", exposure.at(at), exposure.because));
+        let Some(words) = exposure::may_lose(state, component, at) else { continue };
+        lines.push(format!("  may lose  {component}: {words}"));
     }
     lines
 }

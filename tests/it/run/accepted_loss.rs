@@ -9,6 +9,7 @@ use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::record::action::{Action, Check, Gate};
 use drctl::record::event::{End, EventKind};
+use drctl::run::exposure::may_lose;
 use drctl::run::gate::falls_short;
 use drctl::run::state::Status;
 use drctl::run::stopped::IN_DOUBT;
@@ -78,6 +79,36 @@ fn what_has_to_be_accepted_is_what_is_known_to_be_lost_and_the_objective_at_leas
     }
     let (flag, why) = gate_asks(Some((Dur::ZERO, true)), Dur::mins(10));
     assert!(flag.contains("--accept-data-loss 10m ") && !why.contains("to answer"), "{why}");
+}
+
+/// People read it at some time before the promotion, so it says when it was true and when it is too much.
+#[test]
+fn a_loss_that_grows_is_shown_with_its_time_and_the_end_of_what_was_accepted() {
+    let measures =
+        Action::Check(Check::Exposure { db: db("db-east"), ahead_ms: None, unreplicated: Vec::new() });
+    let gate = Action::Gate(Gate::Fenced { component: component() });
+    let mut state = under_way(vec![(step("measure", measures), DONE), (step("gate", gate), Status::Started)]);
+    measured(&mut state, 0, &component(), Dur::secs(46), true);
+    let told = |state: &RunState, after: u64| {
+        let at = BEGAN + Dur::secs(after);
+        (at, may_lose(state, &component(), at).expect("a loss"))
+    };
+    let (at, words) = told(&state, 4);
+    let grows = format!("at most 50s (upper bound) at {at}, and 1m more each minute");
+    assert!(words.starts_with(&grows) && !words.contains("accepted"), "{words}");
+    let waiver = Waiver {
+        rule: Rule::ExposureAboveRpo,
+        component: Some(component()),
+        accept_loss_ms: Some(Dur::mins(1)),
+        reason: "r".to_owned(),
+        who: Person::claimed("sam"),
+    };
+    say(&mut state, BEGAN, EventKind::Waived { waiver });
+    let ends = format!("; more than the accepted loss of 1m after {}", BEGAN + Dur::secs(14));
+    assert!(told(&state, 4).1.ends_with(&ends), "{}", told(&state, 4).1);
+    assert!(told(&state, 15).1.ends_with("; more than the accepted loss of 1m"), "{}", told(&state, 15).1);
+    measured(&mut state, 0, &component(), Dur::secs(46), false);
+    assert!(!told(&state, 4).1.contains("each minute"), "{}", told(&state, 4).1);
 }
 
 /// For a group that is promoted together, one answer within the printed bound is enough for all.
