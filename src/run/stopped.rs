@@ -214,7 +214,8 @@ impl RunState {
             EventKind::Resumed { who } => (who, Decision::FixForward, None),
             // Who did the failed step by hand decides an open stop.
             EventKind::ClaimedDone { step, who } if self.stopped().is_some() && self.has_failed(step) => {
-                (who, Decision::FixForward, None)
+                let said = format!("{step} was done by hand (drctl runs done)");
+                (who, Decision::FixForward, Some(said))
             }
             // A run that another run continues is not undone.
             EventKind::CancelRequested { who, reason, displaced_by: Some(_) } => {

@@ -218,7 +218,7 @@ impl RunState {
             let more = " --decide fix-forward --reason TEXT";
             ways.push(way(
                 of("ack", more),
-                "a named person decides to continue; before that, drctl refuses to resume the run",
+                "a named person decides to continue; before a decision, drctl refuses to resume the run",
             ));
         }
         let failed: Vec<usize> = (0..self.steps.len()).filter(|i| self.brought_to_a_stop(*i)).collect();
@@ -386,18 +386,28 @@ impl RunState {
             true => String::new(),
             false => format!("; then {}", self.created.command("runs resume", "")),
         };
+        let undecided = !driven && self.to_decide().is_some();
         let mut ways = Vec::new();
         if step.action.watch(&Called::NOT_YET).is_some() {
-            let checks = match step.action {
-                // What a command does cannot be observed.
-                Action::Op(Operation::Run(_)) => "",
-                _ => "; drctl checks the result",
+            // What a command does cannot be observed.
+            let observed = !matches!(step.action, Action::Op(Operation::Run(_)));
+            let means = match (driven, observed) {
+                (true, true) => "use this only once it is done; drctl checks the result".to_owned(),
+                (true, false) => "use this only once it is done".to_owned(),
+                (false, _) => {
+                    let decides =
+                        if undecided { "; it is also the decision to continue (fix-forward)" } else { "" };
+                    let checks = if observed {
+                        ", which checks the result while steps that do not need it continue"
+                    } else {
+                        ""
+                    };
+                    format!("use this if you did it by hand{decides}{then}{checks}")
+                }
             };
-            let when =
-                if driven { "use this only once it is done" } else { "use this if you did it by hand" };
             ways.push(PossibleCommand {
                 command: self.created.command("runs done", &format!(" {}", step.id)),
-                means: format!("{when}{checks}{then}"),
+                means,
             });
         }
         if approval::expired(self, i) && !must_be_answered(self) {
@@ -410,9 +420,10 @@ impl RunState {
             });
         }
         if may_skip(self, i).is_ok() {
+            let decide = if undecided { format!("; then {}", self.to_continue()) } else { String::new() };
             ways.push(PossibleCommand {
                 command: self.created.command("runs skip", &format!(" {} --reason TEXT", step.id)),
-                means: format!("{}{then}", without(&step.action)),
+                means: format!("{}{decide}{then}", without(&step.action)),
             });
         }
         ways

@@ -70,7 +70,7 @@ fn a_stop_lists_the_ways_on_and_the_one_that_restores_users_does() {
     assert!(below.starts_with("  stopped  scale.nodes"), "{out}");
     assert!(out[at..].lines().skip(1).all(|line| line.starts_with("    ")), "{out}");
     assert!(!out.contains("drctl --sandbox reprotect") && !out.contains("failback"), "{out}");
-    let then = format!("drctl checks the result; then drctl runs resume {run} --sandbox");
+    let then = format!("by hand; then drctl runs resume {run} --sandbox, which checks the result");
     assert!(out.contains(&then), "{out}");
     let card = include_str!("../../../docs/src/card.md");
     assert!(

@@ -140,7 +140,7 @@ fn only_a_failed_step_that_halts_the_run_has_ways_around_it() {
 fn what_was_done_by_hand_is_checked_unless_it_is_a_command() {
     let means =
         |action: Action| under_way(vec![(step("a", action), Status::Failed)]).ways_on()[1].means.clone();
-    assert!(means(scale()).contains("drctl checks the result"));
+    assert!(means(scale()).contains("which checks the result while steps that do not need it continue"));
     assert!(!means(command(false)).contains("checks"), "{}", means(command(false)));
 }
 
@@ -195,7 +195,19 @@ fn somebody_decides_before_the_run_is_resumed() {
     let ways = commands(&stopped());
     assert_eq!(ways, ["ack run", "runs resume run", "runs done run a", "runs skip run a", "runs cancel run"]);
     let means = &stopped().ways_on()[0].means;
-    assert_eq!(means, "a named person decides to continue; before that, drctl refuses to resume the run");
+    assert_eq!(
+        means,
+        "a named person decides to continue; before a decision, drctl refuses to resume the run"
+    );
+    // The answers that decide say so, and the others name the decision that is still missing.
+    let ways = stopped().ways_on();
+    let means = |command: &str| ways.iter().find(|way| way.command.contains(command)).unwrap().means.clone();
+    assert!(
+        means("runs done")
+            .contains("also the decision to continue (fix-forward); then drctl runs resume run")
+    );
+    let missing = "then drctl ack run --decide fix-forward --reason TEXT; then drctl runs resume run";
+    assert!(means("runs skip").contains(missing), "{}", means("runs skip"));
     let mut undoing = stopped();
     undoing.mode = Mode::Cancelling;
     undoing.cancelled_at = Some(minutes(2));

@@ -82,6 +82,15 @@ fn only_who_did_the_failed_step_by_hand_decides_and_only_while_nobody_has() {
 }
 
 #[test]
+fn a_decision_by_hand_says_how_it_was_made() {
+    let mut state = stopped(None);
+    let (step, who) = (StepId::new("fails"), Person::claimed("sam"));
+    say(&mut state, minutes(3), EventKind::ClaimedDone { step, who });
+    let reason = state.attention.stops[0].answer().and_then(|answer| answer.reason.as_deref());
+    assert_eq!(reason, Some("fails was done by hand (drctl runs done)"));
+}
+
+#[test]
 fn a_decision_not_to_continue_is_open_until_the_run_follows_it_or_is_over() {
     let open = |decision: Decision, change: &dyn Fn(&mut RunState)| {
         let mut state = stopped(Some(decision));
