@@ -209,6 +209,8 @@ impl RunState {
             if waits && matches!(of.action, Action::Op(Operation::Promote(_))) {
                 step.work.status = Status::Started;
                 step.work.renewed_at = Some(at);
+                // The question is answered; a new one has its own figure.
+                step.work.reason = None;
                 // It may be withdrawn now, such as without its guard.
                 if step.withdrawal != Some(Withdrawal::Asked) {
                     step.withdrawal = None;
@@ -241,6 +243,7 @@ impl RunState {
             if waits || unread {
                 step.work.status = Status::Started;
                 step.work.renewed_at = Some(at);
+                step.work.reason = None;
             }
         }
     }
@@ -417,6 +420,7 @@ fn of_call(work: &mut Work, what: &EventKind, at: Timestamp) -> Option<Status> {
         ) => {
             if matches!(work.status, Status::Blocked { .. }) {
                 work.renewed_at = Some(at);
+                work.reason = None;
             }
             work.parts.now.clone_from(part);
             work.doubt = Some(at);

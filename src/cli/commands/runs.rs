@@ -92,7 +92,11 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, App
     }
     for (i, step) in report.steps.iter().enumerate() {
         let waits: Vec<_> = state.waits_for(i).iter().map(ToString::to_string).collect();
-        let why = step.reason.clone().or_else(|| {
+        let requested = || {
+            let asked = state.work(i).asked[0].filter(|_| step.state == "awaiting");
+            asked.map(|at| format!("requested at {at}"))
+        };
+        let why = step.reason.clone().or_else(requested).or_else(|| {
             (!waits.is_empty() && step.state == "pending" && !state.finished())
                 .then(|| format!("waits for {}", waits.join(", ")))
         });

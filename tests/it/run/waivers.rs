@@ -5,7 +5,7 @@ use drctl::model::ids::ComponentName;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Rule, Waiver};
 use drctl::record::action::{Action, Gate, Write};
-use drctl::record::event::EventKind;
+use drctl::record::event::{Direction, EventKind};
 use drctl::run::state::Status;
 
 use crate::cli::contract::{Folder, json};
@@ -89,6 +89,33 @@ fn the_gate_of_a_loss_states_the_accepted_loss_as_its_limit() {
         say(&mut state, BEGAN, EventKind::Waived { waiver });
         assert_eq!(state.action_words(0), format!("continue only if {words}"));
     }
+}
+
+/// Else a screen shows a promotion that was requested as one that waits for an answer.
+#[test]
+fn an_answered_question_is_no_longer_the_reason_of_its_step() {
+    let why = || "db may lose at most 2m".to_owned();
+    let asks = |rule: Option<Rule>| Status::Blocked { why: why(), rule, flag: None };
+    let mut state = under_way(vec![
+        (step("promote", promote()), asks(Some(Rule::ExposureAboveRpo))),
+        (step("grow", scale()), asks(None)),
+    ]);
+    state.steps.iter_mut().for_each(|at| at.work.reason = Some(why()));
+    let waiver = Waiver { component: Some(component()), ..waiver(Rule::ExposureAboveRpo, Dur::mins(9)) };
+    say(&mut state, BEGAN, EventKind::Waived { waiver });
+    assert_eq!(state.steps[0].work.reason, None);
+    assert_eq!(state.steps[1].work.reason, Some(why()), "nobody answered this one");
+    let called = EventKind::CallIntended {
+        step: state.step(1).id.clone(),
+        direction: Direction::Do,
+        attempt: 1,
+        generation: 1,
+        key: "k".to_owned(),
+        part: Vec::new(),
+        found: None,
+    };
+    say(&mut state, BEGAN, called);
+    assert_eq!(state.steps[1].work.reason, None);
 }
 
 /// A dry run unlocks no key, and its runbook is still that of the confirmation.
