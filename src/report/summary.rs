@@ -282,6 +282,14 @@ impl RunReport {
         }
     }
 
+    /// Adds the effects in doubt of a run that no process drives. A process that was killed recorded no halt, so the events alone do not
+    /// show that nobody waits for its calls.
+    pub fn note_undriven(&mut self, state: &RunState, now: Timestamp) {
+        if state.halted.is_none() && !state.finished() {
+            self.in_doubt = left(state, now);
+        }
+    }
+
     /// Collects the open items after the end from the other parts of the report.
     pub fn owe(&mut self, state: &RunState) {
         let parts =
@@ -345,17 +353,18 @@ fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, St
 
 /// Effects in doubt of a stopped run. A run that a process drives has none: its effects are in progress.
 fn in_doubt(state: &RunState, now: Timestamp) -> Vec<InDoubt> {
-    if state.halted.is_none() && !state.finished() {
-        return Vec::new();
-    }
-    let left = state.outstanding(state.looked_at(now)).into_iter();
+    if state.halted.is_none() && !state.finished() { Vec::new() } else { left(state, now) }
+}
+
+/// The effects of its calls that may still happen.
+fn left(state: &RunState, now: Timestamp) -> Vec<InDoubt> {
     let told = |effect: Outstanding| InDoubt {
         text: effect.words(state),
         step: effect.step,
         since: effect.since,
         until: effect.until,
     };
-    left.map(told).collect()
+    state.outstanding(state.looked_at(now)).into_iter().map(told).collect()
 }
 
 /// The waivers. The requester accepted those in the runbook, and signed the whole.

@@ -1,6 +1,7 @@
 //! The result of a run: a screen for people, a document for programs, and an exit code for scripts.
 
 use crate::adapters::sandbox::Truth;
+use crate::app::clock::now;
 use crate::app::run_outcome::RunTiming;
 use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::cli::progress;
@@ -47,7 +48,10 @@ fn sampled(truth: &Truth, phase: Option<(Timestamp, Dur)>) -> Option<Dur> {
 
 /// The screen.
 pub fn screen(p: &Printer, state: &RunState, told: &RunTiming) {
-    let report = summary::report(state, state.last_at);
+    let mut report = summary::report(state, state.last_at);
+    if !told.driven {
+        report.note_undriven(state, now().unwrap_or(state.last_at));
+    }
     let p = &p.rehearsing(state.created.world != WorldKind::Live);
     title(p, state, &report, told.driven);
     let counts_on = told.driven && state.created.world == WorldKind::Live;

@@ -11,6 +11,7 @@ use crate::cli::args::{DocumentFormat, DocumentKind, Global, ReportArgs, ReportC
 use crate::cli::formats::Format;
 use crate::cli::printer::Printer;
 use crate::executor::create;
+use crate::journal::lock::RunLock;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::plain;
 use crate::model::time::Timestamp;
@@ -73,6 +74,9 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<ReportedRun, Ap
     let live = state.created.world == WorldKind::Live;
     state.ask_as_of(if live { now()?.max(state.last_at) } else { state.last_at });
     let mut report = summary::report(&state, state.last_at);
+    if !RunLock::is_held(&Context::lock_folder(&store), &run) {
+        report.note_undriven(&state, now()?);
+    }
     report.from_file = store.imported()?.waiting.contains_key(&run);
     match store.may_act(&run) {
         // That the store is older than its checkpoints is said by every command.

@@ -79,8 +79,12 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, App
     store.check_head(run, &records)?;
     let driven = RunLock::is_held(&Context::lock_folder(store), run);
     let state = inbox::read(store, create::replay(run, &records)?)?;
-    let state = inbox::at_present(state, driven, crate::app::clock::now()?);
-    let report = summary::report(&state, state.last_at);
+    let now = crate::app::clock::now()?;
+    let state = inbox::at_present(state, driven, now);
+    let mut report = summary::report(&state, state.last_at);
+    if !driven {
+        report.note_undriven(&state, now);
+    }
     match store.may_act(run) {
         // That the store is older than its checkpoints is said by every command.
         Ok(()) | Err(StoreError::PutBack(_)) => {}

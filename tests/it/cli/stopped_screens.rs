@@ -88,6 +88,15 @@ fn a_server_is_not_called_fenced_before_its_fence_is_proven() {
     }
     let (none, west) = (serde_json::json!({}), serde_json::json!({"db": "us-west-2"}));
     assert_eq!((&plan["fenced"], &plan["being_fenced"]), (&none, &west), "{plan:#}");
+    // A process that was killed recorded no halt, and its last call may still take effect.
+    let asked = "IN DOUBT fence.db.security_group: the run requested ";
+    let screen = folder.run(&["runs", "show", RUN, "--sandbox"]).1;
+    assert!(screen.contains(asked) && status.contains("  IN DOUBT  run "), "{screen}{status}");
+    let report = |format: &str| folder.ok(&["report", "run", RUN, "--sandbox", "--format", format]);
+    let document = json(&report("json"));
+    let mut effects = document["in_doubt"].as_array().unwrap().iter();
+    assert!(effects.any(|effect| effect["step"] == "fence.db.security_group"), "{document:#}");
+    assert!(report("md").contains("**In doubt:** "), "{}", report("md"));
     // The run proves the fence, and stops later.
     folder.run(&["runs", "resume", RUN, "--sandbox"]);
     let (status, plan) = told();
