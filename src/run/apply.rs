@@ -5,7 +5,7 @@ use super::model::calls::Withdrawal;
 use super::outstanding::LATE;
 use super::signal::person_of;
 use super::state::{Mode, RunState, Status, Turn, Work};
-use super::{approval, lawful, terms};
+use super::{approval, fenced, lawful, terms};
 use crate::kinds::shared::database::Promotable;
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::restore::{IN_PLACE, Restore, RestoreJob, RestoreStep};
@@ -326,7 +326,7 @@ impl RunState {
             EventKind::CallIntended { direction: Direction::Do, .. } => {
                 match &self.runbook.steps[position].action {
                     Action::Op(Operation::Promote(Promote { db, .. })) => {
-                        self.promoted.insert(db.component.clone());
+                        fenced::promoted(&mut self.promoted, &mut self.debts, &db.component, at);
                         self.promoted_at.insert(db.component.clone(), at);
                     }
                     // It can be undone as long as nobody has written.
@@ -355,7 +355,7 @@ impl RunState {
                 if let Action::Op(Operation::CheckPromotable(Promotable { db })) =
                     &self.runbook.steps[position].action
                 {
-                    self.promoted.insert(db.component.clone());
+                    fenced::promoted(&mut self.promoted, &mut self.debts, &db.component, at);
                     self.promoted_at.entry(db.component.clone()).or_insert(at);
                 }
             }
@@ -376,7 +376,7 @@ impl RunState {
     fn after_finish(&mut self, position: usize, facts: &[Fact], at: Timestamp) {
         // No matter who promoted it: from here on, nothing of the component is undone.
         if let Action::Op(Operation::Promote(Promote { db, .. })) = &self.runbook.steps[position].action {
-            self.promoted.insert(db.component.clone());
+            fenced::promoted(&mut self.promoted, &mut self.debts, &db.component, at);
             self.promoted_at.entry(db.component.clone()).or_insert(at);
         }
         // The pending fence of an earlier run is for another server.

@@ -1,5 +1,7 @@
 //! Which servers a run fences, how the fence was proven, and when the run let writes in again.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::state::{FenceDebt, Proven, RunState, Status, StepState, Work};
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
@@ -13,6 +15,20 @@ use crate::model::time::Timestamp;
 use crate::record::action::{Action, Check, Gate};
 use crate::record::event::{End, EventKind};
 use crate::record::runbook::{Phase, Step};
+
+/// Records that a promotion was requested or found. A waived fence is pending from the first time on.
+pub(super) fn promoted(
+    all: &mut BTreeSet<ComponentName>,
+    debts: &mut BTreeMap<ComponentName, FenceDebt>,
+    component: &ComponentName,
+    at: Timestamp,
+) {
+    if all.insert(component.clone())
+        && let Some(debt) = debts.get_mut(component)
+    {
+        debt.since = at;
+    }
+}
 
 impl RunState {
     /// Whether the run requested a new server under this server's name.
@@ -126,12 +142,14 @@ impl RunState {
     pub(super) fn note_debt(&mut self, what: &EventKind, at: Timestamp) {
         match what {
             EventKind::FenceWaived { component } => {
-                let debt = FenceDebt { since: at, pending: false, paid: None, settled: None };
+                let open = |debt: &&FenceDebt| debt.paid.is_none() && debt.settled.is_none();
+                let since = self.debts.get(component).filter(open).map_or(at, |debt| debt.since);
+                let debt = FenceDebt { since, pending: false, paid: None, settled: None };
                 self.debts.insert(component.clone(), debt);
             }
             EventKind::FencePending { component } => {
                 if let Some(debt) = self.debts.get_mut(component) {
-                    (debt.since, debt.pending) = (at, true);
+                    debt.pending = true;
                 }
             }
             EventKind::DebtSettled { component, why, who } => {

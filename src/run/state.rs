@@ -267,7 +267,7 @@ pub struct Proven {
 /// A fence that is or was pending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FenceDebt {
-    /// Since when: the time of the promotion, or of the waiver until the promotion is known to have happened.
+    /// Since when: the first request for the promotion. It is the waiver if that came later, or until there is a request.
     pub since: Timestamp,
     /// Whether the promotion is known to have happened.
     pub pending: bool,

@@ -252,6 +252,11 @@ fn a_fence_is_called_pending_once_the_promotion_took_place() {
     ];
     assert!(order.is_sorted(), "{order:?}");
     assert_eq!(all.iter().filter(|e| matches!(e.what, EventKind::FencePending { .. })).count(), 1);
+    // Since the request, because the old primary may be a second one from then on.
+    for n in [order[1], order[2], order[3], all.len() - 1] {
+        let state = RunState::fold(&all[..=n]).unwrap();
+        assert_eq!(state.debts[&ComponentName::new("db")].since, all[order[1]].at, "event {n}");
+    }
     let refused = EventKind::CallRefused {
         step: StepId::new("promote.db"),
         code: "42501".to_owned(),
