@@ -230,6 +230,11 @@ impl Probe {
             None => self.name.to_string(),
         }
     }
+
+    /// How long it may succeed, or fail, before that many samples in a row show it.
+    pub fn turns_within(&self, in_a_row: u32) -> Dur {
+        Dur(u64::from(in_a_row) * self.every_ms.max(self.timeout_ms).millis())
+    }
 }
 
 /// The runbook.

@@ -134,8 +134,11 @@ struct SamplingError {
 
 impl SamplingError {
     /// With what is unobserved before this turn of a probe.
-    fn before(self, turn: &Turn, probe: &Probe) -> Self {
-        Self { most: self.most.max(gap(turn)), unusual: self.unusual || is_unusual(turn, probe) }
+    fn before(self, state: &RunState, turn: &Turn, probe: &Probe) -> Self {
+        Self {
+            most: self.most.max(gap(state, turn, probe)),
+            unusual: self.unusual || is_unusual(state, turn, probe),
+        }
     }
 }
 
@@ -146,6 +149,8 @@ struct Outage {
     /// Whether a good sample preceded the first failed one.
     known_start: bool,
     restored: Option<Timestamp>,
+    /// The last time before that at which users are known not to have been served.
+    failed: Option<Timestamp>,
     /// The sampling error of the start.
     start: SamplingError,
     /// The sampling error of the end.
@@ -170,11 +175,12 @@ fn outage(state: &RunState, publics: &[&Probe]) -> Outage {
             outage.began = Some(bad.since);
         }
         outage.known_start &= bad.last_other.is_some();
-        outage.start = outage.start.before(bad, probe);
+        outage.start = outage.start.before(state, bad, probe);
         match turns.last().filter(|t| t.good) {
             Some(good) => {
                 outage.restored = outage.restored.max(Some(good.since));
-                outage.end = outage.end.before(good, probe);
+                outage.failed = outage.failed.max(Some(good.since - gap(state, good, probe)));
+                outage.end = outage.end.before(state, good, probe);
             }
             None => all_restored = false,
         }
@@ -182,17 +188,29 @@ fn outage(state: &RunState, publics: &[&Probe]) -> Outage {
     if !all_restored {
         outage.restored = None;
     }
+    // The last probe to succeed decides when users were served, whatever is unknown of the others.
+    if let (Some(restored), Some(failed)) = (outage.restored, outage.failed)
+        && outage.end.unusual
+    {
+        outage.end.most = restored.since(failed);
+    }
     outage
 }
 
+/// The last time before a turn at which the probe is known to have had the other result.
+fn last_other(state: &RunState, turn: &Turn, probe: &Probe) -> Option<Timestamp> {
+    let failed = state.failed_until.get(&probe.key()).copied();
+    turn.last_other.max(failed.filter(|at| turn.good && *at < turn.since))
+}
+
 /// The unobserved time before a turn. It is longer than the probe's interval if no process sampled.
-fn gap(turn: &Turn) -> Dur {
-    turn.last_other.map_or(Dur::ZERO, |last| turn.since.since(last))
+fn gap(state: &RunState, turn: &Turn, probe: &Probe) -> Dur {
+    last_other(state, turn, probe).map_or(Dur::ZERO, |last| turn.since.since(last))
 }
 
 /// Whether that is longer than a probe takes that samples without a break.
-fn is_unusual(turn: &Turn, probe: &Probe) -> bool {
-    gap(turn) > probe.every_ms.plus(probe.timeout_ms)
+fn is_unusual(state: &RunState, turn: &Turn, probe: &Probe) -> bool {
+    gap(state, turn, probe) > probe.every_ms.plus(probe.timeout_ms)
 }
 
 /// Which times between two processes make the recovery time inexact: no sample of a public probe is recorded there.
@@ -208,11 +226,13 @@ pub fn unsampled(state: &RunState) -> Vec<String> {
         let bad = turns.iter().find(|turn| !turn.good);
         let good = bad.and(turns.last()).filter(|turn| turn.good);
         let edges = [("start", bad.filter(|_| !declared)), ("end", good)];
-        let inexact = edges.into_iter().filter_map(|(edge, turn)| Some((edge, turn?, turn?.last_other?)));
+        let inexact = edges
+            .into_iter()
+            .filter_map(|(edge, turn)| Some((edge, turn?, last_other(state, turn?, probe)?)));
         inexact
-            .filter(|(_, turn, _)| is_unusual(turn, probe))
+            .filter(|(_, turn, _)| is_unusual(state, turn, probe))
             .map(|(edge, turn, last)| {
-                let (until, within) = (turn.since, gap(turn));
+                let (until, within) = (turn.since, gap(state, turn, probe));
                 format!(
                     "no sample of probe {} is recorded between {last} and {until}, so the {edge} of the outage is known only to within {within}",
                     probe.name
@@ -279,10 +299,8 @@ fn unnoticed(state: &RunState, outage: &Outage) -> Figure {
 
 /// How long users may be served before a probe turns. An outage without an end so far may have ended this long ago.
 fn unturned(state: &RunState) -> Dur {
-    let in_a_row = u64::from(state.runbook.probe_consecutive);
-    let turn = |p: &Probe| Dur(in_a_row * p.every_ms.max(p.timeout_ms).millis());
     let publics = state.runbook.probes.iter().filter(|p| p.role == ProbeRole::Public);
-    publics.map(turn).max().unwrap_or_default()
+    publics.map(|p| p.turns_within(state.runbook.probe_consecutive)).max().unwrap_or_default()
 }
 
 fn figure(
@@ -295,15 +313,17 @@ fn figure(
 ) -> Figure {
     let Some(from) = from else { return Figure::UNKNOWN };
     let value = to.unwrap_or_else(|| now - unturned(state)).since(from);
+    let least = if to.is_some() && end.unusual { value.minus(end.most) } else { value };
     let resolution_ms = start.most.max(end.most);
     let basis = match (known && to.is_some(), state.clock_jumped) {
-        // The failed samples show the least. Nobody sampled before the first of them, so the outage can only have begun earlier.
-        (true, false) if start.unusual && !end.unusual => {
-            return Figure::between(value, value.plus(start.most));
+        // The failed samples show the least. Nobody sampled before the first of them, so the outage can only have begun earlier; or nobody
+        // sampled after the last of them, so it can only have ended before the first good one.
+        (true, false) if start.unusual || end.unusual => {
+            return Figure::between(least, value.plus(start.most));
         }
         (true, false) => Basis::Measured,
         // The end or the start is not known: it may be longer.
-        (false, false) => Basis::LowerBound,
+        (false, false) => return Figure { value_ms: Some(least), basis: Basis::LowerBound, resolution_ms },
         // Within one process, drctl ignores a clock that is set back, and one that jumps ahead makes durations look longer. The sampling
         // error is added.
         (true, true) if state.epoch <= 1 => {

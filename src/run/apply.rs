@@ -161,6 +161,7 @@ impl RunState {
 
     /// Calls of an earlier owner without an answer are in doubt. Pending fences are tried from the start.
     fn take_epoch(&mut self, epoch: u64, owner: &str, at: Timestamp) {
+        self.note_failing();
         owner.clone_into(&mut self.owner);
         self.epoch = epoch;
         self.taken_at = at;

@@ -37,6 +37,24 @@ impl RunState {
         }
     }
 
+    /// When a process takes the run over: until when the one before it saw probes fail. A probe that succeeds turns after a few samples,
+    /// and the process recorded no turn until its last event.
+    pub(super) fn note_failing(&mut self) {
+        if self.finished() {
+            return;
+        }
+        for probe in &self.runbook.probes {
+            let turns = self.turns.get(&probe.key()).map_or(&[][..], Vec::as_slice);
+            let fails = turns.last().is_some_and(|turn| !turn.good);
+            let turning = probe.turns_within(self.runbook.probe_consecutive);
+            let until = self.last_at - turning;
+            // A process that ended soon after its start may have taken no sample.
+            if fails && until - turning >= self.taken_at {
+                self.failed_until.insert(probe.key(), until);
+            }
+        }
+    }
+
     /// Converts an earlier time to the current clock, which may have jumped ahead since. Its age is then the one on the monotonic clock.
     pub fn by_this_clock(&self, at: Timestamp) -> Timestamp {
         self.jumps.iter().filter(|(jumped, _)| *jumped > at).fold(at, |at, (_, by)| at + *by)

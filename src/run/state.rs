@@ -300,6 +300,8 @@ pub struct RunState {
     pub waivers: Vec<Waiver>,
     /// The turns of each probe, by probe key, in order.
     pub turns: BTreeMap<String, Vec<Turn>>,
+    /// Until when an earlier process saw a probe fail at least, by probe key. It sampled until its last event and recorded no turn.
+    pub failed_until: BTreeMap<String, Timestamp>,
     /// Pending fences, by component.
     pub debts: BTreeMap<ComponentName, FenceDebt>,
     /// What was tried for pending fences after the end of the run.
@@ -398,6 +400,7 @@ impl RunState {
             taken_at: at,
             owner: String::new(),
             turns: BTreeMap::new(),
+            failed_until: BTreeMap::new(),
             debts: BTreeMap::new(),
             after_end: AfterEnd::new(),
             promoted,

@@ -5,7 +5,7 @@ use drctl::kinds::Operation;
 use drctl::kinds::world::scenario::ClockStep;
 use drctl::model::ids::{ComponentName, RunId};
 use drctl::model::intent::{Drill, Intent};
-use drctl::model::measure::{Basis, Verdict};
+use drctl::model::measure::{Basis, Figure, Verdict};
 use drctl::model::time::Dur;
 use drctl::model::waiver::Rule;
 use drctl::plan::Plan;
@@ -242,4 +242,44 @@ fn an_outage_goes_on_between_two_events_for_whoever_looks_at_a_live_run() {
     // Nobody sampled since, or the time of the rehearsal is not that of the clock.
     assert_eq!(at_present(live.clone(), false, later).last_at, live.last_at);
     assert_eq!(at_present(rehearsed.clone(), true, later).last_at, live.last_at);
+}
+
+/// A process stopped while users were out, and the next one saw them served at its first sample. The outage ended in between: after the last
+/// time at which the first process saw them fail, which a run that stood showed as `at least`, and not after that sample.
+#[test]
+fn an_outage_that_ended_between_two_processes_is_no_longer_than_what_both_saw() {
+    let whole = Rig::new(truststream(), "region-lost", 1).rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let (n, _) = until(
+        &whole,
+        |e| matches!(&e.what, EventKind::CallAnswered { step, .. } if step.as_str() == "promote.db"),
+    );
+    let prefix = &events(&whole)[..n];
+    let before = RunState::fold(prefix).unwrap();
+    let bad = before.turns["public"].last().cloned().unwrap();
+    assert!(!bad.good, "{bad:?}");
+    let stopped = prefix.last().unwrap().at + Dur::mins(2);
+    let turned = |good, since, last_other| EventKind::ProbeTurned {
+        probe: "public".to_owned(),
+        good,
+        since,
+        last_other,
+        detail: String::new(),
+    };
+    let still = turned(false, bad.since, bad.last_other);
+    let shown = attainment(&after(prefix, vec![(Dur::mins(2), still.clone())]), stopped).rto;
+    assert_eq!(shown.basis, Basis::LowerBound);
+    let probe = before.runbook.probes.iter().find(|p| p.key() == "public").unwrap();
+    let start = bad.last_other.map_or(probe.every_ms, |last| probe.every_ms.max(bad.since.since(last)));
+    let served = stopped + Dur::mins(1);
+    let most = served.since(bad.since).plus(start);
+    let again = turned(true, served, Some(bad.since));
+    let more = vec![(Dur::mins(2), still), (Dur::secs(55), taken_over()), (Dur::secs(20), again.clone())];
+    let state = after(prefix, more);
+    let told = attainment(&state, state.last_at).rto;
+    assert_eq!(told, Figure::between(shown.value_ms.unwrap(), most));
+    // If only the first failed sample is known, there is no least.
+    let unseen = vec![(Dur::ZERO, taken_over()), (Dur::mins(3), again)];
+    let mut state = after(prefix, unseen);
+    state.failed_until.clear();
+    assert_eq!(attainment(&state, state.last_at).rto, Figure::new(most, Basis::UpperBound));
 }
