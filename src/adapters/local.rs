@@ -35,37 +35,13 @@ pub struct Local {
     ran: RefCell<BTreeMap<String, CommandState>>,
 }
 
-/// There is no wildcard here for targets and operations, so that a new one requires a decision.
-#[deny(clippy::wildcard_enum_match_arm)]
 impl Provider for Local {
     fn observe<'a>(&'a self, targets: &'a [Target]) -> LocalBoxFuture<'a, Vec<Observation>> {
         let now = self.world.now();
         let seen = targets.iter().map(|target| match target {
             Target::Command { key, .. } => self.result(key, now),
-            // Observed by other providers.
-            Target::Database(_)
-            | Target::Group(_)
-            | Target::Service(_)
-            | Target::Task(_)
-            | Target::Records { .. }
-            | Target::Change { .. }
-            | Target::HealthObject(_)
-            | Target::Controls(_)
-            | Target::Secret(_)
-            | Target::Answers { .. }
-            | Target::Identity { .. }
-            | Target::Fence { .. }
-            | Target::Guard { .. }
-            | Target::Alive { .. }
-            | Target::Wrote { .. }
-            | Target::Rebuild { .. }
-            | Target::Backups(_)
-            | Target::Restore { .. }
-            | Target::Granted { .. }
-            | Target::Quotas { .. }
-            | Target::Bucket(_)
-            | Target::Compared(_) => {
-                let why = format!("no command shows {}", target.service());
+            other => {
+                let why = format!("no command shows {}", other.service());
                 Observation::Unobservable { since: now, why }
             }
         });
@@ -76,37 +52,9 @@ impl Provider for Local {
         Box::pin(async move {
             match action {
                 Action::Op(Operation::Run(command)) => self.start(command, key).await,
-                // Carried out by other providers, or by the run itself.
-                Action::Op(
-                    Operation::Fence(_)
-                    | Operation::Unfence(_)
-                    | Operation::Promote(_)
-                    | Operation::Withdraw(_)
-                    | Operation::AddClusterInstance(_)
-                    | Operation::Rejoin(_)
-                    | Operation::Rename(_)
-                    | Operation::Restore(_)
-                    | Operation::Scale(_)
-                    | Operation::ScaleService(_)
-                    | Operation::Switch(_)
-                    | Operation::SetHealthObject(_)
-                    | Operation::SetRoutingControls(_)
-                    | Operation::UpdateClientSecret(_)
-                    | Operation::WriteCanary(_)
-                    | Operation::WriteAsClient(_)
-                    | Operation::CheckPromotable(_)
-                    | Operation::CheckAvailable(_)
-                    | Operation::CheckCaughtUp(_)
-                    | Operation::CheckFollows(_)
-                    | Operation::CheckAnswers(_)
-                    | Operation::CompareObjects(_),
-                )
-                | Action::Check(_)
-                | Action::Write(_)
-                | Action::Gate(_)
-                | Action::Wait { .. } => CallOutcome::Refused {
+                other => CallOutcome::Refused {
                     code: "NotLocal".to_owned(),
-                    why: format!("no command does this: {action}"),
+                    why: format!("no command does this: {other}"),
                     again: Again::Never,
                 },
             }
