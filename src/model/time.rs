@@ -230,6 +230,11 @@ impl Dur {
         words.join(" ")
     }
 
+    /// Rounded up to whole seconds, with all its units: for durations that are compared, which must not look equal because of rounding.
+    pub fn in_full(self) -> String {
+        self.shown_within(Self::secs(1))
+    }
+
     /// The exact value in one word, for commands and files. [`Dur::parse`] reads it.
     pub fn exact(self) -> String {
         let units = [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND), ("ms", 1)];

@@ -205,9 +205,9 @@ impl Waiver {
     /// What is accepted, with its plan and component, for lists of several plans.
     pub fn subject(&self, plan: &PlanName) -> String {
         let of = self.component.as_ref().map_or_else(String::new, |component| format!(" for {component}"));
-        let loss = self
-            .accept_loss_ms
-            .map_or_else(String::new, |loss| format!(", with an accepted loss of up to {loss} of writes"));
+        let loss = self.accept_loss_ms.map_or_else(String::new, |loss| {
+            format!(", with an accepted loss of up to {} of writes", loss.in_full())
+        });
         format!("{}{of} of {plan}{loss}", self.rule)
     }
 

@@ -167,9 +167,9 @@ fn outcome(report: &RunReport) -> &str {
 
 fn waived(waiver: &Waiver) -> String {
     let of = waiver.component.as_ref().map_or_else(String::new, |c| format!(" of {c}"));
-    let bound = waiver
-        .accept_loss_ms
-        .map_or_else(String::new, |loss| format!(", with an accepted loss of up to {loss} of writes"));
+    let bound = waiver.accept_loss_ms.map_or_else(String::new, |loss| {
+        format!(", with an accepted loss of up to {} of writes", loss.in_full())
+    });
     format!("{}{of}{bound}: {} ({})", waiver.rule, waiver.reason, waiver.who)
 }
 

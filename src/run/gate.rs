@@ -192,9 +192,9 @@ fn excess<'a>(
     }
     let more = match (accepted, value) {
         (Some(b), Some(value)) => {
-            format!("; the accepted loss of {b} is less than the bound of {}", value.shown_up())
+            format!("; the accepted loss of {} is less than the bound of {}", b.in_full(), value.in_full())
         }
-        (Some(b), None) => format!("; the accepted loss is {b}"),
+        (Some(b), None) => format!("; the accepted loss is {}", b.in_full()),
         (None, _) => String::new(),
     };
     let why = format!("{component} may lose {figure}; the RPO is {objective}{more} ({})", measured.because);
@@ -258,9 +258,10 @@ pub fn falls_short(state: &RunState, waivers: &[Waiver], now: Timestamp) -> Opti
     let risks: Vec<_> = bounded.map(|waiver| (waiver.rule, waiver.component.as_ref())).collect();
     let accepted = waivers.iter().filter_map(|waiver| waiver.accept_loss_ms).max()?;
     let flags = flags(&risks, &enough.max(accepted).exact())?;
-    let bounds = short.iter().map(|short| format!("{} for {}", short.bound.shown_up(), short.component));
+    let bounds = short.iter().map(|short| format!("{} for {}", short.bound.in_full(), short.component));
     let why = format!(
-        "the accepted loss of {accepted} is less than the bound of {}, so the run would stop again. The waiver was not recorded",
+        "the accepted loss of {} is less than the bound of {}, so the run would stop again. The waiver was not recorded",
+        accepted.in_full(),
         bounds.collect::<Vec<_>>().join(" and of ")
     );
     Some((why, state.created.command("runs resume", &format!(" {flags}"))))
@@ -299,7 +300,8 @@ fn to_accept(measured: &Exposure, now: Timestamp) -> Option<Dur> {
 
 fn leaves_time(bound: Dur) -> String {
     format!(
-        ". The loss grows until the old primary is fenced; a bound of {bound} leaves {TIME_TO_ANSWER} to answer"
+        ". The loss grows until the old primary is fenced; a bound of {} leaves {TIME_TO_ANSWER} to answer",
+        bound.in_full()
     )
 }
 

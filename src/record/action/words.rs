@@ -37,8 +37,10 @@ impl Gate {
         let Self::Exposure { components, objective_ms } = self else { return Vec::new() };
         let mut limits: Vec<(String, Vec<&str>)> = Vec::new();
         for component in components {
-            let most = accepted_loss(waivers, Rule::ExposureAboveRpo, component)
-                .map_or_else(|| objective_ms.to_string(), |accepted| format!("{accepted} (accepted)"));
+            let most = accepted_loss(waivers, Rule::ExposureAboveRpo, component).map_or_else(
+                || objective_ms.to_string(),
+                |accepted| format!("{} (accepted)", accepted.in_full()),
+            );
             match limits.iter_mut().find(|(limit, _)| *limit == most) {
                 Some((_, of)) => of.push(component.as_str()),
                 None => limits.push((most, vec![component.as_str()])),

@@ -10,7 +10,7 @@ use super::asked::ReportRequest;
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::intent::Drill;
 use crate::model::measure::Basis;
-use crate::model::time::{Dur, Timestamp, span};
+use crate::model::time::{Dur, Timestamp};
 use crate::report::measured::Measured;
 use crate::run::RunState;
 
@@ -245,8 +245,8 @@ impl Rank {
             (true, ..) => format!("not recovered (at least {least})"),
             (false, true, true) => format!("about {least} (may be less or more)"),
             (false, true, false) => format!("at least {least}"),
-            (false, false, true) => format!("at most {}", span(self.seconds)),
-            (false, false, false) => span(self.seconds),
+            (false, false, true) => format!("at most {}", shown(self.seconds)),
+            (false, false, false) => shown(self.seconds),
         }
     }
 }
