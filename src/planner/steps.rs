@@ -99,18 +99,9 @@ impl<'a> Draft<'a> {
         id
     }
 
-    /// Adds a note that holds until a step is done.
-    pub fn forecast(&mut self, step: &StepId, text: String) {
-        if let Some(step) = self.steps.iter_mut().find(|s| s.id == *step) {
-            step.forecasts.push(text);
-        }
-    }
-
-    /// Adds a note about what a step does.
-    pub fn note(&mut self, step: &StepId, text: String) {
-        if let Some(step) = self.steps.iter_mut().find(|s| s.id == *step) {
-            step.notes.push(text);
-        }
+    /// A step that was added before, for notes about it.
+    pub fn step_mut(&mut self, id: &StepId) -> Option<&mut Step> {
+        self.steps.iter_mut().find(|s| s.id == *id)
     }
 
     /// Checks the credentials at the target and at every connection for which the plan names the account.

@@ -204,11 +204,12 @@ fn returning(
     if safety::may_write(draft, &old, spec) {
         needs = vec![databases::keep_from_writing(draft, component, spec, &draft.input.request.to, guard)];
     }
-    if let Some(step) = rebuild::rejoin(draft, &old, active, &needs, OnFailure::Halt) {
-        draft.note(
-            &step,
-            format!("{} is not a standby. This run first makes it one, while users are served", old.id),
-        );
+    let made = rebuild::rejoin(draft, &old, active, &needs, OnFailure::Halt);
+    if let Some(step) = made.and_then(|id| draft.step_mut(&id)) {
+        step.notes.push(format!(
+            "{} is not a standby. This run first makes it one, while users are served",
+            old.id
+        ));
     }
     Some(old)
 }

@@ -89,11 +89,10 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Names, needs: &[St
         switch,
         std::slice::from_ref(&wait),
     );
-    let note = format!(
-        "drctl checks the TTL of {name} again before the switch, and lowers it only if somebody raised it"
-    );
-    if let Some(first) = stands.first() {
-        draft.forecast(first, note);
+    if let Some(first) = stands.first().and_then(|first| draft.step_mut(first)) {
+        first.forecasts.push(format!(
+            "drctl checks the TTL of {name} again before the switch, and lowers it only if somebody raised it"
+        ));
     }
     draft.lowered.insert(name.clone(), (lowered, stands));
 }

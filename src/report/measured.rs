@@ -64,14 +64,11 @@ impl Accepted {
             Basis::Measured | Basis::Unknown | Basis::NotApplicable => "the loss is",
         };
         let beyond = achieved_s.is_none_or(|s| s > accepted_s);
-        // Rounded down as in `shown`, but in full.
-        let found = |s: f64| match basis {
-            Basis::Interval | Basis::LowerBound => {
-                Dur::secs(Dur::from_secs_f64(s).millis() / 1_000).in_full()
-            }
-            _ => Dur::from_secs_f64(s).in_full(),
-        };
-        let found = achieved_s.map_or_else(|| "unknown".to_owned(), found);
+        // Like `shown`, but in full.
+        let least = matches!(basis, Basis::Interval | Basis::LowerBound);
+        let whole = |s: f64| if least { s.floor() } else { s };
+        let found =
+            achieved_s.map_or_else(|| "unknown".to_owned(), |s| Dur::from_secs_f64(whole(s)).in_full());
         let accepted = Dur::from_secs_f64(accepted_s).in_full();
         let text = match (achieved_s, beyond) {
             (None, _) => format!("accepted: {accepted}; {what} {found}"),

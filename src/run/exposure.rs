@@ -335,7 +335,7 @@ fn last_instant(
 ) -> LastInstant {
     let Some(proven) = state.fence_proof(component) else {
         // A failed write probe says nothing about other clients of the old primary. They may still write.
-        let because = "now, because nothing stops the old primary from acknowledging writes".to_owned();
+        let because = format!("{NOW}nothing stops the old primary from acknowledging writes");
         return LastInstant { at: now, because, grows: true };
     };
     let (at, because) = match (proven.last_commit, last_commit(state, component, &proven, replayed)) {

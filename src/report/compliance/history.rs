@@ -77,7 +77,7 @@ pub fn total<'g>(gaps: impl Iterator<Item = &'g Gap>) -> f64 {
 
 /// Whole seconds for people, however many.
 pub fn shown(seconds: f64) -> String {
-    Dur::from_secs_f64(seconds).shown_within(Dur::secs(1))
+    Dur::from_secs_f64(seconds).in_full()
 }
 
 /// The nearest number of seconds.

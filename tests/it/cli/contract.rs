@@ -1,5 +1,6 @@
 //! The command line in a hermetic environment: the exit codes, streams and words that scripts rely on.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -50,6 +51,22 @@ impl Folder {
         let (code, out, err) = self.run(args);
         assert_eq!(code, 0, "{args:?}\n{out}\n{err}");
         out
+    }
+
+    /// Starts a paced run, and interrupts it once it printed this line. Returns its exit code, its screen, and the lines after the signal.
+    pub fn interrupted_at(&self, line: &str, args: &[&str]) -> (i32, String, String) {
+        let mut child = self.start(args);
+        let mut err = BufReader::new(child.stderr.take().unwrap());
+        let mut read = String::new();
+        while !read.contains(line) {
+            read.clear();
+            assert!(err.read_line(&mut read).unwrap() > 0, "it never printed `{line}`");
+        }
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        let mut rest = String::new();
+        err.read_to_string(&mut rest).unwrap();
+        let (code, out, _) = finish(child.wait_with_output().unwrap());
+        (code, out, rest)
     }
 
     pub fn start(&self, args: &[&str]) -> Child {

@@ -1,7 +1,6 @@
 //! Messages for people who control a run: the options after a stop, questions before irreversible actions, and suitable commands.
 
 use std::fs::Permissions;
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -168,17 +167,8 @@ fn a_decision_that_nothing_would_come_of_is_refused() {
 #[test]
 fn an_interrupted_watch_is_a_recovery_that_goes_on() {
     let folder = Folder::with_plans();
-    let mut child = folder.start(&[START, &["--sandbox=region-lost", "--pace", "1500"]].concat());
-    let mut err = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("watch started") {
-        line.clear();
-        assert!(err.read_line(&mut line).unwrap() > 0, "it was never watched");
-    }
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    let mut rest = String::new();
-    err.read_to_string(&mut rest).unwrap();
-    let (code, out, _) = finish(child.wait_with_output().unwrap());
+    let (code, out, rest) = folder
+        .interrupted_at("watch started", &[START, &["--sandbox=region-lost", "--pace", "1500"]].concat());
     assert!(out.contains("RECOVERED, watch paused: failover of truststream"), "{out}{rest}");
     assert!(!out.contains("HALTED") && out.contains("continues to watch"), "{out}");
     assert_eq!(code, 4, "{out}");

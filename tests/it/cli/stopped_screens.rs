@@ -1,14 +1,13 @@
 //! The screens while a recovery is stopped, was given up, or has left two servers that take writes.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
 
 use drctl::journal::Journal as _;
 use drctl::model::ids::RunId;
 use drctl::model::waiver::Person;
 use drctl::record::event::Signal;
 
-use crate::cli::contract::{Folder, finish, json};
+use crate::cli::contract::{Folder, json};
 use crate::evidence::signatures::{state_of, store};
 
 const RUN: &str = "sandbox-truststream-failover-s1-1";
@@ -496,17 +495,7 @@ fn an_unknown_active_site_is_no_place() {
 fn a_paused_watch_says_that_this_run_makes_the_standby() {
     let folder = Folder::with_plans();
     let args = ["switchover", "truststream", "--to", "us-east-1", "--yes", "--sandbox", "--pace", "300"];
-    let mut child = folder.start(&args);
-    let mut err = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("rejoin.db.us-west-2 started") {
-        line.clear();
-        assert!(err.read_line(&mut line).unwrap() > 0, "no standby was made");
-    }
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    let mut rest = String::new();
-    err.read_to_string(&mut rest).unwrap();
-    let (_, out, _) = finish(child.wait_with_output().unwrap());
+    let (_, out, rest) = folder.interrupted_at("rejoin.db.us-west-2 started", &args);
     assert!(out.contains("RECOVERED, watch paused: switchover of truststream"), "{out}{rest}");
     let resume = "drctl runs resume sandbox-truststream-switchover-s1-1 --sandbox";
     let standby = format!("UNPROTECTED: no standby follows db\n           this run makes it: {resume}\n");
@@ -529,17 +518,7 @@ fn a_paused_watch_says_that_this_run_makes_the_standby() {
 fn a_paused_watch_of_a_planned_move_has_its_figures_in_the_compliance_report() {
     let folder = Folder::with_plans();
     let args = ["switchover", "truststream", "--to", "us-east-1", "--yes", "--sandbox", "--pace", "300"];
-    let mut child = folder.start(&args);
-    let mut err = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("watch started") {
-        line.clear();
-        assert!(err.read_line(&mut line).unwrap() > 0, "it was never watched");
-    }
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    let mut rest = String::new();
-    err.read_to_string(&mut rest).unwrap();
-    let (_, out, _) = finish(child.wait_with_output().unwrap());
+    let (_, out, rest) = folder.interrupted_at("watch started", &args);
     assert!(out.contains("RECOVERED, watch paused: switchover of truststream"), "{out}{rest}");
     let run = "sandbox-truststream-switchover-s1-1";
     let own = json(&folder.ok(&["report", "run", run, "--sandbox", "--format", "json"]));
