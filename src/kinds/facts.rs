@@ -170,10 +170,8 @@ impl Exposure {
     pub fn with_what_is_beside(&self, logged: Figure) -> Figure {
         match logged.basis {
             _ if self.beside.is_empty() => logged,
-            Basis::Measured | Basis::Interval | Basis::LowerBound => {
-                Figure { basis: Basis::LowerBound, ..logged }
-            }
-            Basis::UpperBound | Basis::Unknown | Basis::NotApplicable => Figure::UNKNOWN,
+            Basis::Measured | Basis::LowerBound => Figure { basis: Basis::LowerBound, ..logged },
+            Basis::Interval | Basis::UpperBound | Basis::Unknown | Basis::NotApplicable => Figure::UNKNOWN,
         }
     }
 

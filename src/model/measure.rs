@@ -40,7 +40,7 @@ impl ClockReading {
 pub enum Basis {
     /// Observed at both ends.
     Measured,
-    /// Known only to an interval: the value is the least, and with `resolution` the most.
+    /// Known only to an interval: the value is the most, and less the resolution it is the least.
     Interval,
     /// The true value is this or less.
     UpperBound,
@@ -127,7 +127,7 @@ impl Figure {
             true => Self::new(most, Basis::UpperBound),
             false => {
                 let resolution_ms = most.minus(least);
-                Self { value_ms: Some(least), basis: Basis::Interval, resolution_ms }
+                Self { value_ms: Some(most), basis: Basis::Interval, resolution_ms }
             }
         }
     }
@@ -152,10 +152,11 @@ impl Figure {
         let (most, least) = (value.plus(self.resolution_ms), value.minus(self.resolution_ms));
         match self.basis {
             Basis::NotApplicable => Verdict::NotApplicable,
-            Basis::Measured | Basis::Interval | Basis::UpperBound if most <= objective => Verdict::Met,
-            Basis::Measured if least > objective => Verdict::Missed,
+            Basis::Interval if value <= objective => Verdict::Met,
+            Basis::Measured | Basis::UpperBound if most <= objective => Verdict::Met,
+            Basis::Measured | Basis::Interval if least > objective => Verdict::Missed,
             // A lower bound above the objective misses it; an upper bound above it does not.
-            Basis::Interval | Basis::LowerBound if value > objective => Verdict::Missed,
+            Basis::LowerBound if value > objective => Verdict::Missed,
             _ => Verdict::NotProven,
         }
     }
@@ -165,7 +166,7 @@ impl Figure {
         self.verdict(objective).holds()
     }
 
-    /// The worse of two figures: the one that proves less. Used where one number stands for several stores.
+    /// The worse of two figures: the longer time, on the basis that proves less. Used where one number stands for several stores.
     #[must_use]
     pub fn worse(self, other: Self) -> Self {
         let rank = |f: &Self| match f.basis {
@@ -175,20 +176,39 @@ impl Figure {
             Basis::LowerBound => 3,
             Basis::Unknown | Basis::NotApplicable => 4,
         };
+        let least = self.least().max(other.least());
+        let weaker = if rank(&self) >= rank(&other) { self.basis } else { other.basis };
         match (self.value_ms, other.value_ms) {
             _ if self.basis == Basis::NotApplicable => other,
             _ if other.basis == Basis::NotApplicable => self,
             (None, _) => self,
             (_, None) => other,
-            (Some(a), Some(b)) => {
-                let basis = if rank(&self) >= rank(&other) { self.basis } else { other.basis };
-                Self {
-                    value_ms: Some(a.max(b)),
-                    basis,
-                    resolution_ms: self.resolution_ms.max(other.resolution_ms),
-                }
+            (Some(_), Some(_)) if weaker == Basis::LowerBound => Self::new(least, weaker),
+            (Some(a), Some(b)) if weaker == Basis::Measured => Self {
+                value_ms: Some(a.max(b)),
+                basis: weaker,
+                resolution_ms: self.resolution_ms.max(other.resolution_ms),
+            },
+            (Some(_), Some(_)) => {
+                let most = self.most().max(other.most());
+                if weaker == Basis::Interval { Self::between(least, most) } else { Self::new(most, weaker) }
             }
         }
+    }
+
+    /// The least that the time can be.
+    fn least(&self) -> Dur {
+        match self.basis {
+            Basis::Measured | Basis::Interval => self.value_ms.unwrap_or_default().minus(self.resolution_ms),
+            Basis::LowerBound => self.value_ms.unwrap_or_default(),
+            Basis::UpperBound | Basis::Unknown | Basis::NotApplicable => Dur::ZERO,
+        }
+    }
+
+    /// The most that the time can be, if the basis limits it.
+    fn most(&self) -> Dur {
+        let beyond = if self.basis == Basis::Measured { self.resolution_ms } else { Dur::ZERO };
+        self.value_ms.unwrap_or_default().plus(beyond)
     }
 }
 
@@ -208,8 +228,8 @@ impl fmt::Display for Figure {
             }
             (Some(v), Basis::Measured) => format!("{v} (measured)"),
             (Some(_), Basis::Interval) => {
-                let least = self.value_ms.unwrap_or_default();
-                format!("{least} to {} (interval)", least.plus(self.resolution_ms).shown_up())
+                let most = self.value_ms.unwrap_or_default();
+                format!("{} to {} (interval)", most.minus(self.resolution_ms), most.shown_up())
             }
             (Some(v), Basis::UpperBound) => format!("at most {v} (upper bound)"),
             (Some(v), Basis::LowerBound) => format!("at least {v} (lower bound)"),
@@ -261,6 +281,11 @@ mod tests {
     fn an_interval_meets_with_its_most_and_misses_with_its_least() {
         let f = Figure::between(Dur::secs(155), Dur::secs(305));
         assert_eq!(f.to_string(), "2m 35s to 5m 5s (interval)");
+        assert_eq!(
+            f.value_ms,
+            Some(Dur::secs(305)),
+            "who reads only the value reads none that is better than the outage"
+        );
         for (objective, verdict) in
             [(305, Verdict::Met), (304, Verdict::NotProven), (155, Verdict::NotProven)]
         {
@@ -301,5 +326,19 @@ mod tests {
         let b = Figure::new(Dur::secs(3), Basis::UpperBound);
         assert_eq!(a.worse(b), Figure::new(Dur::secs(10), Basis::UpperBound));
         assert_eq!(a.worse(Figure::UNKNOWN), Figure::UNKNOWN);
+    }
+
+    /// One of the two times is 5s or more, so the longer one is. Nobody knows that it is 30s.
+    #[test]
+    fn an_upper_bound_beside_a_lower_bound_proves_no_longer_time() {
+        let upper = Figure::new(Dur::secs(30), Basis::UpperBound);
+        let lower = Figure::new(Dur::secs(5), Basis::LowerBound);
+        assert_eq!((upper.worse(lower), lower.worse(upper)), (lower, lower));
+        let measured = Figure { resolution_ms: Dur::secs(1), ..Figure::new(Dur::secs(9), Basis::Measured) };
+        assert_eq!(measured.worse(lower), Figure::new(Dur::secs(8), Basis::LowerBound));
+        let between = Figure::between(Dur::secs(6), Dur::secs(20));
+        assert_eq!(between.worse(measured), Figure::between(Dur::secs(8), Dur::secs(20)));
+        assert_eq!(between.worse(upper), upper);
+        assert_eq!(between.worse(lower), Figure::new(Dur::secs(6), Basis::LowerBound));
     }
 }

@@ -208,9 +208,10 @@ fn gap(state: &RunState, turn: &Turn, probe: &Probe) -> Dur {
     last_other(state, turn, probe).map_or(Dur::ZERO, |last| turn.since.since(last))
 }
 
-/// Whether that is longer than a probe takes that samples without a break.
+/// Whether that is longer than a probe takes that samples without a break. A sample that times out is followed by the next one an interval
+/// later at most; on a busy machine that is delayed by less than another interval.
 fn is_unusual(state: &RunState, turn: &Turn, probe: &Probe) -> bool {
-    gap(state, turn, probe) > probe.every_ms.plus(probe.timeout_ms)
+    gap(state, turn, probe) > probe.timeout_ms.plus(probe.every_ms).plus(probe.every_ms)
 }
 
 /// Which times between two processes make the recovery time inexact: no sample of a public probe is recorded there.

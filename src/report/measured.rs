@@ -24,8 +24,8 @@ pub struct Measured {
     pub achieved_s: Option<f64>,
     /// How exact that is.
     pub basis: Basis,
-    /// The half-width of the sampling error, in seconds. On the basis `interval`, `achieved_s` is the least, and the most is longer by
-    /// this.
+    /// The half-width of the sampling error, in seconds. On the basis `interval`, `achieved_s` is the most, and the least is
+    /// shorter by this.
     pub resolution_s: f64,
     /// Whether the objective is proven, or there is nothing to prove.
     pub met: bool,
@@ -59,14 +59,13 @@ impl Accepted {
     /// Compares an accepted loss with a figure.
     pub fn new(accepted_s: f64, achieved_s: Option<f64>, basis: Basis) -> Self {
         let what = match basis {
-            Basis::UpperBound => "the bound is",
-            Basis::Interval | Basis::LowerBound => "the loss is at least",
+            Basis::Interval | Basis::UpperBound => "the bound is",
+            Basis::LowerBound => "the loss is at least",
             Basis::Measured | Basis::Unknown | Basis::NotApplicable => "the loss is",
         };
         let beyond = achieved_s.is_none_or(|s| s > accepted_s);
         // Like `shown`, but in full.
-        let least = matches!(basis, Basis::Interval | Basis::LowerBound);
-        let whole = |s: f64| if least { s.floor() } else { s };
+        let whole = |s: f64| if basis == Basis::LowerBound { s.floor() } else { s };
         let found =
             achieved_s.map_or_else(|| "unknown".to_owned(), |s| Dur::from_secs_f64(whole(s)).in_full());
         let accepted = Dur::from_secs_f64(accepted_s).in_full();
@@ -79,11 +78,11 @@ impl Accepted {
     }
 }
 
-/// A figure in seconds for display. A lower bound and the least of an interval are rounded down, because no more than that is proven;
-/// everything else is rounded up, so that a loss never looks smaller than it is.
+/// A figure in seconds for display. A lower bound is rounded down, because no more than that is proven; everything else is rounded up, so
+/// that a loss never looks smaller than it is.
 pub fn shown(seconds: f64, basis: Basis) -> String {
     match basis {
-        Basis::Interval | Basis::LowerBound => Dur::from_secs_f64(seconds).to_string(),
+        Basis::LowerBound => Dur::from_secs_f64(seconds).to_string(),
         _ => span(seconds),
     }
 }
@@ -215,12 +214,6 @@ impl Measured {
         let text = format!("{NOT_APPLICABLE}{why}");
         let (basis, resolution_s) = (Basis::NotApplicable, 0.0);
         Self { achieved_s: None, basis, resolution_s, text, ..self.judged(Verdict::NotApplicable) }
-    }
-
-    /// The most that is known, in seconds: of an interval its end, of everything else the value.
-    pub fn most_s(&self) -> Option<f64> {
-        let more = if self.basis == Basis::Interval { self.resolution_s } else { 0.0 };
-        self.achieved_s.map(|seconds| seconds + more)
     }
 
     /// Whether there is anything to measure.

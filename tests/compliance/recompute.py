@@ -49,7 +49,7 @@ def rto(created, runbook, events):
     """From the first failed public probe, or from when a person says that the outage began, to the last probe that recovered.
 
     Returns milliseconds, their quality, what the probes' intervals can hide, and whether users were never seen to be served again. Of an
-    interval, the milliseconds are the least, and with what is hidden the most."""
+    interval, the milliseconds are the most, and without what is hidden the least."""
     began, known, restored, hidden_start, hidden_end = None, True, 0, 0, 0
     unsampled_start = unsampled_end = False
     for probe in (p for p in runbook["probes"] if p["role"] == "public"):
@@ -68,7 +68,7 @@ def rto(created, runbook, events):
                 continue
             gap = ms(turn["since"]) - ms(turn["last_other"])
             # Longer than that, no process sampled.
-            unsampled = gap > probe["every_ms"] + probe["timeout_ms"]
+            unsampled = gap > 2 * probe["every_ms"] + probe["timeout_ms"]
             if turn["good"]:
                 hidden_end, unsampled_end = max(hidden_end, gap), unsampled_end or unsampled
             elif turn is bad:
@@ -90,7 +90,7 @@ def rto(created, runbook, events):
         return max(now, ms(events[-1]["at"])) - unseen - began, "lower_bound", hidden, True
     exact = known and not any(e["kind"] == "clock_jumped" for e in events)
     if exact and unsampled_start and not unsampled_end:
-        return restored - began, "interval", hidden_start, False
+        return restored - began + hidden_start, "interval", hidden_start, False
     return restored - began, "measured" if exact else "lower_bound", hidden, False
 
 
@@ -152,10 +152,10 @@ def verdict(figure, objective):
     value, basis, hidden, _ = figure
     if value is None:
         return "not_proven"
-    if basis in ("measured", "interval", "upper_bound") and value + hidden <= objective:
+    if basis in ("measured", "interval", "upper_bound") and value + (0 if basis == "interval" else hidden) <= objective:
         return "met"
     # Sampling may have missed this much at either end: what still exceeds the objective is missed.
-    least = value - hidden if basis == "measured" else value
+    least = value - hidden if basis in ("measured", "interval") else value
     return "missed" if basis in ("measured", "interval", "lower_bound") and least > objective else "not_proven"
 
 
@@ -173,8 +173,8 @@ def quantile(samples, share):
 
 def sample(value, basis, hidden, never):
     """The least, the most that is known, and the most that it can be, in seconds."""
-    seconds = (value + hidden if basis == "interval" else value) / 1000
-    least = {"upper_bound": 0, "interval": value / 1000}.get(basis, seconds)
+    seconds = value / 1000
+    least = {"upper_bound": 0, "interval": (value - hidden) / 1000}.get(basis, seconds)
     return never, least, seconds, math.inf if basis == "lower_bound" else seconds
 
 

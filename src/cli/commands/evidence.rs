@@ -465,6 +465,12 @@ fn told(manifest: &Manifest) -> Vec<String> {
 
 fn figure(of: &Achieved) -> String {
     let achieved = of.achieved_s.map_or_else(|| "unknown".to_owned(), |s| shown(s, of.measured_how));
+    let achieved = match (of.measured_how, of.achieved_s, of.resolution_s) {
+        (Basis::Interval, Some(most), Some(width)) => {
+            format!("{} to {achieved}", shown(most - width, Basis::LowerBound))
+        }
+        _ => achieved,
+    };
     let how = match of.measured_how {
         Basis::Measured => "measured",
         Basis::Interval => "interval",
@@ -479,7 +485,6 @@ fn figure(of: &Achieved) -> String {
     let accepted = accepted.map_or_else(String::new, |text| format!("; {text}"));
     let within = match (of.measured_how, of.resolution_s) {
         (Basis::Measured, Some(s)) => format!(" ± {}", span(s)),
-        (Basis::Interval, Some(s)) => format!(" to {}", span(of.achieved_s.unwrap_or_default() + s)),
         _ => String::new(),
     };
     let as_of =

@@ -91,7 +91,7 @@ fn draw_runs(report: &Compliance, picture: &mut Picture, y: impl Fn(Option<f32>)
         let Some(objective) = &line.rto else { continue };
         let never = line.not_recovered_s.is_some();
         #[expect(clippy::cast_possible_truncation, reason = "a picture has a thousand places")]
-        let share = objective.most_s().map(|most| (most / objective.objective_s) as f32);
+        let share = objective.achieved_s.map(|most| (most / objective.objective_s) as f32);
         if objective.objective_s <= 0.0 || share.is_none() && !never {
             continue;
         }

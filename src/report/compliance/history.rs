@@ -192,7 +192,8 @@ pub struct Sample {
 impl Sample {
     /// A sample of a figure; `None` if it is unknown.
     pub fn from_figure(figure: &Measured) -> Option<Self> {
-        let (least, seconds) = figure.achieved_s.zip(figure.most_s())?;
+        let seconds = figure.achieved_s?;
+        let least = if figure.basis == Basis::Interval { seconds - figure.resolution_s } else { seconds };
         Some(Self::between(least, seconds, figure.basis))
     }
 

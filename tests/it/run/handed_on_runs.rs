@@ -76,7 +76,6 @@ fn what_a_probe_said_to_the_run_before_is_not_believed_of_the_time_between() {
     next.waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(2))];
     let done = next.take_over(&Rig::journal_of(&all), &first.notes, &[]).unwrap_or_else(|r| panic!("{r:#?}"));
     let exposure = done.ended.state.exposure(&ComponentName::new("db")).unwrap();
-    eprintln!("BUG1 {exposure:?}; turns {:?}", done.ended.state.turns);
     assert!(!understated(&done), "{}", told(&done));
     assert!(exposure.last_instant.unwrap() >= BEGAN + DIES, "{exposure:?}");
 }

@@ -25,6 +25,7 @@ pub(crate) mod operator_input;
 pub(crate) mod overdue_steps;
 pub(crate) mod pending_items;
 pub(crate) mod recorded_answers;
+pub(crate) mod recovery_times;
 pub(crate) mod replaced_runs;
 pub(crate) mod resume;
 pub(crate) mod rival_guards;
