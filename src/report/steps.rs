@@ -104,13 +104,17 @@ pub(super) fn of_run(state: &RunState) -> Vec<StepReport> {
     (0..state.steps.len()).map(report).collect()
 }
 
-/// The state of a step for people. After the end of a run, only a pending fence is still to come. A request that nobody answered in time
-/// did not fail.
+/// The state of a step for people. After the end of a run, drctl goes on trying the methods of a pending fence, and nothing else. A request
+/// that nobody answered in time did not fail.
 fn shown(state: &RunState, i: usize, word: &str) -> String {
-    let fence = matches!(state.step(i).action, Action::Op(Operation::Fence(_)));
+    let tried = match &state.step(i).action {
+        Action::Op(Operation::Fence(fence)) => state.owed().any(|c| *c == fence.db.component),
+        _ => false,
+    };
     let word = match word {
-        "pending" if state.finished() && !fence => "not begun",
-        "started" if state.finished() && !fence => "broken off",
+        "pending" if state.finished() && !tried => "not begun",
+        "started" if state.finished() && tried => "still trying",
+        "started" if state.finished() => "broken off",
         "failed" if approval::standing(state, i).is_some() => "rejected",
         "failed" if state.asks_people(i) => "expired",
         "noop" => "already done",
