@@ -100,7 +100,7 @@ pub fn again(state: &RunState) -> String {
     match &state.created.world {
         WorldKind::Live => format!("drctl drill {plan} --mode live"),
         WorldKind::Sandbox { scenario, seed, .. } => {
-            format!("drctl drill {plan} --mode live --sandbox {scenario} --seed {seed}")
+            format!("drctl drill {plan} --mode live --sandbox={scenario} --seed {seed}")
         }
     }
 }

@@ -89,6 +89,7 @@ impl Observation {
         match self {
             Self::Value { .. } => "observed".to_owned(),
             Self::NotFound { .. } => "the provider does not have it".to_owned(),
+            Self::Unobservable { why, .. } if why.starts_with("no answer") => why.clone(),
             Self::Unobservable { why, .. } => format!("no answer ({why})"),
             Self::Unauthenticated { why, clock: true } => why.clone(),
             Self::Unauthenticated { why, .. } => format!("{NO_CREDENTIALS} ({why})"),

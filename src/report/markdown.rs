@@ -27,7 +27,7 @@ const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.in
 | Ended | {{ r.ended_at or 'not yet' }} |
 | Runbook | `{{ (r.runbook_digest) | code }}` |
 | Recovery time | {{ r.rto.text }}{% if r.rto.basis != 'not_applicable' %}; objective {{ r.rto | promised }}: {{ r.rto | verdict }}{% endif %} |
-| Recovery point | {{ r.rpo.text }}{% if r.rpo.basis != 'not_applicable' %}; objective {{ r.rpo | promised }}: {{ r.rpo | verdict }}{% endif %} |
+| Recovery point | {{ r.rpo.text }}{% if r.rpo.basis != 'not_applicable' %}; objective {{ r.rpo | promised }}: {{ r.rpo | verdict }}{% endif %}{% for words in r.if_promoted_now %}; {{ words }}{% endfor %} |
 | Fence | {{ r.fence.state | replace('_', ' ') }} |
 {% if r.cancelled %}
 **Cancelled** by {{ r.cancelled.who.who }}: {{ r.cancelled.reason }}

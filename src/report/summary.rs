@@ -32,7 +32,7 @@ use crate::run::outstanding::Outstanding;
 use crate::run::state::{Mode, Status};
 use crate::run::waits::Waits;
 use crate::run::ways::PossibleCommand;
-use crate::run::{RunState, drill};
+use crate::run::{RunState, drill, exposure};
 
 /// The report. Seconds are decimal, times RFC 3339 in UTC.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -77,6 +77,9 @@ pub struct RunReport {
     pub rto: Measured,
     /// Recovery point.
     pub rpo: Measured,
+    /// What each store may lose if it is promoted now, in words, as long as a person can decide that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub if_promoted_now: Vec<String>,
     /// By store.
     pub stores: BTreeMap<ComponentName, Store>,
     /// The four clocks.
@@ -221,6 +224,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         active: active(state, &attained),
         terms: state.under(),
         rpo: measured::rpo(state, &attained),
+        if_promoted_now: exposure::if_promoted_now(state, now),
         stores: stores(state, &attained),
         clocks: Clocks {
             detected: attained.detected,

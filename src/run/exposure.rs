@@ -242,17 +242,17 @@ pub fn at_least(state: &RunState, component: &ComponentName) -> Option<Dur> {
     (least > Dur::ZERO).then_some(least)
 }
 
-/// What each store may lose if it is promoted now, for people who decide that. Nothing about a store whose promotion was requested, or
+/// What each store may lose if it is promoted at `now`, for people who decide that. Nothing about a store whose promotion was requested, or
 /// whose loss is unknown.
-pub fn if_promoted_now(state: &RunState) -> Vec<String> {
+pub fn if_promoted_now(state: &RunState, now: Timestamp) -> Vec<String> {
     let open = |component: &&ComponentName| {
         state.promotion(component).is_some() && !state.promoted.contains(*component)
     };
     let words = |component: &ComponentName| {
         let measured = state.exposure(component).filter(|measured| measured.figure.value_ms.is_some())?;
-        let figure = measured.at(measured.taken_at);
+        let figure = measured.at(now);
         let more = match measured.grows {
-            true => format!(" at {}, and 1m more each minute", measured.taken_at),
+            true => format!(", as of {now}, and 1m more each minute"),
             false => String::new(),
         };
         Some(format!("if {component} is promoted now: {figure}{more}"))

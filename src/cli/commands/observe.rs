@@ -24,6 +24,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8,
     let every = args.every.as_deref().map(Dur::parse).transpose().map_err(AppError::usage)?;
     let plans = context.plans(&args.plans, printer)?;
     let store = context.store()?;
+    estate::before_the_outage(&context, printer)?;
     loop {
         let mut seen_something = true;
         let (mut documents, mut lines) = (Vec::new(), Vec::new());

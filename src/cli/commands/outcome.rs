@@ -14,8 +14,8 @@ use crate::record::event::WorldKind;
 use crate::report::afterwards::looks;
 use crate::report::measured::Measured;
 use crate::report::{RunReport, onward, said, summary, words};
+use crate::run::RunState;
 use crate::run::state::Mode;
-use crate::run::{RunState, exposure};
 
 /// The document.
 pub fn document(report: &RunReport, code: u8, told: &RunTiming) -> serde_json::Value {
@@ -79,7 +79,7 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming) {
     // Without a move there is nothing to recover from.
     let moves = state.runbook.intent.has_rto() && report.drill != Some(Drill::Tabletop);
     if moves {
-        figures(p, &report, state);
+        figures(p, &report);
     }
     restored(p, &report);
     stores(p, &report);
@@ -245,7 +245,7 @@ fn colour(state: &RunState, report: &RunReport) -> u8 {
 /// What people accepted and overrode.
 fn people(p: &Printer, report: &RunReport, plan: &PlanName) {
     for w in &report.waivers {
-        p.line(&format!("  waived   {} by {}: {}", w.subject(plan), w.who, w.reason));
+        p.line(&format!("  waived   {}, by {}: {}", w.subject(plan), w.who, w.reason));
     }
     for by in &report.by_people {
         let label = if by.what == "skipped" { "skipped " } else { "by hand " };
@@ -315,7 +315,7 @@ fn stores(p: &Printer, report: &RunReport) {
     }
 }
 
-fn figures(p: &Printer, report: &RunReport, state: &RunState) {
+fn figures(p: &Printer, report: &RunReport) {
     let words = |of: &Measured| match of.applies() {
         true => {
             let colour = match of.verdict {
@@ -330,7 +330,7 @@ fn figures(p: &Printer, report: &RunReport, state: &RunState) {
     let from = &report.clocks.rto_from_declaration;
     p.line(&format!("  RTO      {}; {from} from decided to validated", words(&report.rto)));
     p.line(&format!("  RPO      {}", words(&report.rpo)));
-    for words in exposure::if_promoted_now(state) {
+    for words in &report.if_promoted_now {
         p.line(&format!("           {words}"));
     }
 }
@@ -381,13 +381,15 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
                     count(many, "transaction that changed rows was|transactions that changed rows were")
                 ),
                 None => {
-                    format!("{component}: not compared; rows that only the old primary had, if any, are kept")
+                    format!(
+                        "{component}: not compared with the old data; rows that only the old primary had may be there"
+                    )
                 }
             };
             let label = if d.transactions.is_some() { "lost" } else { "aside" };
             p.line(&format!("  {label:<8} {}", p.paint(YELLOW, &words)));
             let after = d.fork.map_or_else(String::new, |fork| format!("after {fork}; "));
-            p.line(&format!("           {after}kept there in {}", d.kept));
+            p.line(&format!("           {after}the old data is kept in {}", d.kept));
             for table in &d.tables {
                 p.line(&format!("           {}", table.words()));
             }

@@ -36,7 +36,7 @@ use crate::report::overrides::{self, Override};
 use crate::report::protection::without_standby;
 use crate::report::verified::{self, Verified};
 use crate::report::{RunReport, onward, summary, words};
-use crate::run::{RunState, exposure};
+use crate::run::RunState;
 
 /// Shows the state of all plans.
 pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, AppError> {
@@ -372,13 +372,18 @@ fn protection(
         }
         for site in spec.at.keys() {
             let Some(db) = spec.server(plan, &component.name, site) else { continue };
+            let (id, target) = (db.id.clone(), Target::Database(db));
+            if matches!(seen.now(&target), Some(Observation::NotFound { .. })) {
+                made = format!("; {id} does not exist in {site}");
+                continue;
+            }
             let writer = writers.first().and_then(|w| spec.server(plan, &component.name, w));
             // A replica of a server that was set aside, or of one that takes no writes, protects nothing.
             let keeps_up = |state: &DatabaseState| match &writer {
                 Some(writer) => state.follows_source(spec.engine, writer),
                 None => state.is_replica() && state.streaming != Some(false),
             };
-            match seen.database(&Target::Database(db), now) {
+            match seen.database(&target, now) {
                 Knowledge::Fresh(state) if state.is_being_created() => {
                     made = format!("; a server in {site} is still being created");
                 }
@@ -485,7 +490,7 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
         let figures = match (report.rto.no_figure(), report.rpo.no_figure()) {
             (Some(why), Some(_)) => why.to_owned(),
             _ => {
-                let now = exposure::if_promoted_now(state).into_iter().map(|words| format!("; {words}"));
+                let now = report.if_promoted_now.iter().map(|words| format!("; {words}"));
                 format!("RTO {}, RPO {}{}", report.rto.text, report.rpo.text, now.collect::<String>())
             }
         };

@@ -29,14 +29,13 @@ pub fn words(fact: &Fact) -> Option<String> {
             )
         }
         Fact::Rejoined { server, diverged: None, .. } => format!("{server} streams"),
-        Fact::Rejoined { server, diverged: Some(d), .. } => format!(
-            "{server} streams; {} only there, kept in {}",
-            d.transactions.map_or_else(
-                || "uncounted transactions were".to_owned(),
-                |n| count(n, "transaction was|transactions were")
-            ),
-            d.kept
-        ),
+        Fact::Rejoined { server, diverged: Some(d), .. } => match d.transactions {
+            Some(n) => {
+                let many = count(n, "transaction was|transactions were");
+                format!("{server} streams; {many} only there, kept in {}", d.kept)
+            }
+            None => format!("{server} streams; the old data was not compared and is kept in {}", d.kept),
+        },
         Fact::Restore { found, .. } => crate::report::restore::sentence(found)?,
         Fact::Identity { arn, .. } => arn.clone(),
         Fact::Compared { found, .. } => found.to_string(),

@@ -4,6 +4,7 @@ use minijinja::{Environment, context};
 
 use super::document::{Class, Compliance, RunLine};
 use super::{charts, picture, sheet};
+use crate::model::measure::Basis;
 use crate::model::plain;
 use crate::report::markdown;
 use crate::report::measured::Measured;
@@ -193,8 +194,16 @@ fn written(cells: &[String]) -> String {
 fn objective(objective: Option<&Measured>) -> [String; 5] {
     objective.map_or_else(Default::default, |o| {
         let achieved = o.achieved_s.map(|s| s.to_string()).unwrap_or_default();
-        let resolution = o.achieved_s.map(|_| o.resolution_s.to_string()).unwrap_or_default();
-        [o.objective_s.to_string(), achieved, word(&o.basis), resolution, word(&o.verdict)]
+        // A bound has no other end.
+        let two_ends = matches!(o.basis, Basis::Measured | Basis::Interval);
+        let resolution = o.achieved_s.filter(|_| two_ends).map(|_| o.resolution_s.to_string());
+        [
+            o.objective_s.to_string(),
+            achieved,
+            word(&o.basis),
+            resolution.unwrap_or_default(),
+            word(&o.verdict),
+        ]
     })
 }
 

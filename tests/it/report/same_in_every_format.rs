@@ -331,9 +331,37 @@ fn a_run_that_halts_at_a_loss_waits_for_a_person_on_every_screen() {
     {
         assert!(screen.contains(loss), "{screen}");
     }
+    let report = |format: &str| folder.ok(&["report", "run", RUN, "--sandbox", "--format", format]);
+    for format in ["md", "html", "json"] {
+        assert!(report(format).contains(loss), "{format}");
+    }
     // A bound without a risk is not just passed over.
     let resume = ["runs", "resume", RUN, "--accept-data-loss", "9m", "--reason", "x", "--sandbox"];
     let (code, _, err) = folder.run(&resume);
     let said = "--accept-data-loss applies only to a risk that --waive names";
     assert!(code == 2 && err.contains(said), "{code} {err}");
+}
+
+/// The figure for a promotion now is the one of the same moment that the gate compares with the accepted loss.
+#[test]
+fn a_loss_that_grows_is_as_large_as_the_bound_that_was_refused() {
+    let folder = Folder::with_plans();
+    let (code, out, err) = folder.run(&[
+        "failover",
+        "truststream",
+        "--to",
+        "us-east-1",
+        "--yes",
+        "--sandbox=region-dark",
+        "--waive",
+        "unfenced-promotion:db",
+        "--accept-data-loss",
+        "30s",
+        "--reason",
+        "x",
+    ]);
+    let bound =
+        out.split_once("db may lose at most ").and_then(|(_, rest)| rest.split_once(" (")).map(|(d, _)| d);
+    let now = format!("if db is promoted now: at most {} (upper bound), as of ", bound.unwrap_or("nothing"));
+    assert!(code == 1 && out.contains(&now), "{now}: {code} {out}{err}");
 }

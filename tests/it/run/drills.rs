@@ -406,7 +406,7 @@ fn a_return_that_waits_is_found_again_and_ends_with_the_verdict() {
     let shown = folder.ok(&["runs", "show", &back, "--sandbox"]);
     assert!(shown.contains("; users then stay in us-east-1\n"), "{shown}");
     let (_, _, err) = folder.run(&["runs", "cancel", &back, "--reason", "stay", "--yes", "--sandbox"]);
-    let again = "drctl drill starter --mode live --sandbox calm --seed 1";
+    let again = "drctl drill starter --mode live --sandbox=calm --seed 1";
     let not_back = format!(
         "USERS ARE NOT BACK from us-east-1: the return, run {back}, was cancelled. To move them back, run {again}."
     );

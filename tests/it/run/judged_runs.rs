@@ -212,7 +212,7 @@ fn the_loss_of_a_promotion_now_is_told_while_the_run_may_still_promote() {
         measured(&mut state, 0, &component(), Dur::mins(9), false);
         state.runbook.stores = vec![component()];
         change(&mut state);
-        if_promoted_now(&state).len()
+        if_promoted_now(&state, state.last_at).len()
     };
     assert_eq!(told(&|_| {}), 1);
     assert_eq!(told(&|state| state.promoted = [component()].into()), 0, "it was requested");
