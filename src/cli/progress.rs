@@ -2,7 +2,7 @@
 //! time.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 mod asked;
 mod dates;
@@ -16,6 +16,7 @@ mod under_way;
 pub use asked::PrintedCommands;
 pub use dates::Dates;
 use live::{LinePart, LiveLine};
+use long::Said;
 use under_way::{eta, in_progress, watched_until};
 pub use under_way::{still_to_type, stops_after};
 
@@ -59,8 +60,8 @@ pub struct Progress {
     users: Cell<&'static str>,
     history: History,
     late: RefCell<BTreeMap<StepId, Late>>,
-    /// The steps for which the ways around them were printed.
-    long: RefCell<BTreeSet<StepId>>,
+    /// The steps for which it printed why they are not done.
+    long: Said,
 }
 
 impl Progress {
@@ -90,7 +91,7 @@ impl Progress {
             users: Cell::new(""),
             history: History::default(),
             late: RefCell::default(),
-            long: RefCell::default(),
+            long: Said::default(),
         }
     }
 
@@ -106,13 +107,11 @@ impl Progress {
         Self { opened: Some(now), ..self }
     }
 
-    /// Prints once that a step takes longer than expected, with the ways around it; once that it takes longer than usual; and once that it
-    /// takes much longer than that.
+    /// Prints once that a step is not done although somebody said so; once that it takes longer than expected, with the ways around it;
+    /// once that it takes longer than usual; and once that it takes much longer than that.
     fn call_out(&self, step: &StepId, why: &str, now: Timestamp, state: &RunState) {
-        if !self.long.borrow().contains(step)
-            && let Some((words, ways)) = long::called_out(state, step, why, now)
-        {
-            self.long.borrow_mut().insert(step.clone());
+        self.long.refuted(state, step, why).into_iter().for_each(|words| self.say_at(now, state, &words));
+        if let Some((words, ways)) = self.long.called_out(state, step, why, now) {
             self.say_at(now, state, &words);
             ways.iter().for_each(|way| self.say(way));
         }
@@ -335,6 +334,8 @@ impl View for Progress {
             Format::Jsonl => self.printer.line(&serde_json::to_string(event).unwrap_or_default()),
             Format::Json => {}
             Format::Human => {
+                let refuted = self.long.called(event, state);
+                refuted.into_iter().for_each(|words| self.say_at(event.at, state, &words));
                 if let Some(text) = words(&self.printer, event, state) {
                     let paused = matches!(event.what, EventKind::Paused { .. });
                     // Nobody else can stop it with that key.

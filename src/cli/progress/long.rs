@@ -1,28 +1,88 @@
-//! A step that takes much longer than expected: why, and what a person can do before its timeout.
+//! A step that is not done although a person said so, or that takes much longer than expected: why, and what a person can do before its
+//! timeout.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use crate::kinds::Operation;
 use crate::model::ids::StepId;
 use crate::model::plain::{clause, line};
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::Action;
+use crate::record::event::{Direction, Event, EventKind};
 use crate::record::runbook::OnFailure;
 use crate::run::RunState;
+use crate::run::model::past::Intervention;
 use crate::run::state::Mode;
 
 /// A step that is expected to take less than this is not called out before.
 const LEAST: Dur = Dur::mins(1);
 
+/// What was printed already, so that it is printed once.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// The steps for which the ways around them were printed.
+    long: RefCell<BTreeSet<StepId>>,
+    /// The claims of people that a check did not confirm, with their times.
+    claims: RefCell<BTreeSet<(StepId, Timestamp)>>,
+}
+
+impl Said {
+    /// The text and the commands for a step that takes longer than expected, unless they were printed.
+    pub fn called_out(
+        &self,
+        state: &RunState,
+        step: &StepId,
+        why: &str,
+        now: Timestamp,
+    ) -> Option<(String, Vec<String>)> {
+        if self.long.borrow().contains(step) {
+            return None;
+        }
+        let told = called_out(state, step, why, now)?;
+        self.long.borrow_mut().insert(step.clone());
+        Some(told)
+    }
+
+    /// That a step is not seen to be done although somebody said so, once for each time that somebody says it. `why` is what was observed.
+    pub fn refuted(&self, state: &RunState, step: &StepId, why: &str) -> Option<String> {
+        let i = state.position(step)?;
+        let (at, of) = (&state.steps[i], state.step(i));
+        let claim = at.past.steered.iter().rev().find(|by| by.way == Intervention::ByHand)?;
+        let over = state.finished() || at.work.status.settled() || at.undo.is_some();
+        if over || !self.claims.borrow_mut().insert((step.clone(), claim.at)) {
+            return None;
+        }
+        let ends = began(state, i).map(|began| began + of.estimate.timeout_ms);
+        let ends = ends
+            .filter(|_| !state.outlasts_its_time(i) && !of.background && of.estimate.timeout_ms > Dur::ZERO);
+        let tries = ends.map_or_else(
+            || "drctl keeps trying the step".to_owned(),
+            |ends| format!("drctl tries the step again until {}", ends.clock()),
+        );
+        let (who, said, why) = (&claim.who, claim.at.clock(), clause(why));
+        let words = format!("{who} said at {said} that it was done by hand, but drctl does not see that");
+        Some(line(&format!("{step}: {words}: {why}. {tries}")))
+    }
+
+    /// The same when drctl makes the call of a step that somebody said was done.
+    pub fn called(&self, event: &Event, state: &RunState) -> Option<String> {
+        let EventKind::CallIntended { step, direction: Direction::Do, .. } = &event.what else { return None };
+        self.refuted(state, step, "the change is not there, so drctl makes the call itself")
+    }
+}
+
+/// From when the timeout of a step counts, as the run counts it: without the time in which no process drove it.
+fn began(state: &RunState, i: usize) -> Option<Timestamp> {
+    let at = state.work(i);
+    [at.started_at, Some(state.taken_at), at.renewed_at].into_iter().flatten().max()
+}
+
 /// The text and the commands, once a step has taken twice its expected time, if there is a way around it. `why` is what was observed last.
-pub fn called_out(
-    state: &RunState,
-    step: &StepId,
-    why: &str,
-    now: Timestamp,
-) -> Option<(String, Vec<String>)> {
+fn called_out(state: &RunState, step: &StepId, why: &str, now: Timestamp) -> Option<(String, Vec<String>)> {
     let i = state.position(step)?;
     let (at, estimate) = (state.work(i), state.step(i).estimate);
-    // Counted as the run does: without the time in which no process drove it.
-    let began = [at.started_at, Some(state.taken_at), at.renewed_at].into_iter().flatten().max()?;
+    let began = began(state, i)?;
     let after = estimate.expected_ms.plus(estimate.expected_ms).max(LEAST);
     let ends = began + estimate.timeout_ms;
     if state.finished() || at.status.settled() || now < began + after || now >= ends {

@@ -123,7 +123,14 @@ fn what_a_person_claims_and_drctl_did_not_see_is_called_a_claim() {
     let listed = folder.ok(&["runs", "list", "--sandbox"]);
     let run = listed.split_whitespace().next().unwrap().to_owned();
     folder.run(&["runs", "done", &run, "scale.nodes", "--sandbox"]);
-    folder.run(&["runs", "resume", &run, "--sandbox"]);
+    let (_, _, err) = folder.run(&["runs", "resume", &run, "--sandbox"]);
+    // The check of the claim is told at once, and not when the step fails.
+    let told: Vec<&str> = err.lines().filter(|line| line.contains("was done by hand, but ")).collect();
+    let [told] = told[..] else { panic!("once: {err}") };
+    assert!(told.contains("drctl does not see that: 2 of 4 in service"), "{told}");
+    assert!(told.contains(". drctl tries the step again until "), "{told}");
+    let at = |words: &str| err.find(words).unwrap_or_else(|| panic!("{words}: {err}"));
+    assert!(at("scale.nodes started") < at(told) && at(told) < at("scale.nodes is not done after "), "{err}");
     let report = folder.ok(&["report", "run", &run, "--sandbox", "--format", "md"]);
     assert!(report.contains("scale.nodes not seen to be done, but claimed by "), "{report}");
     assert!(!report.contains("scale.nodes done by hand"), "{report}");
