@@ -19,6 +19,7 @@ use crate::model::ids::RunId;
 use crate::model::waiver::one_line;
 use crate::probe::Recorder;
 use crate::record::event::{Signal, WorldKind};
+use crate::report::afterwards;
 use crate::run::RunState;
 use crate::world::World;
 
@@ -169,6 +170,9 @@ fn go_on(
     view.finish();
     let mut ended = ended.map_err(|e| rescue::told(context, store, run, e))?;
     ended.state.ask_as_of(ended.state.last_at);
+    if state.finished() {
+        afterwards::results(&state, &ended.state).iter().for_each(|words| presenter.note(words));
+    }
     let truth = stage.sandbox.as_ref().map(Sandbox::truth);
     let timing = RunTiming {
         real: clock.now().since(began),

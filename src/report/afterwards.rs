@@ -6,9 +6,11 @@ use serde::Serialize;
 use super::duties::{Obligation, Standing};
 use super::overrides::Override;
 use super::unsettled::{InDoubt, Store};
+use crate::kinds::Operation;
 use crate::model::ids::ComponentName;
 use crate::model::plain::count;
 use crate::model::time::{Timestamp, span};
+use crate::record::action::Action;
 use crate::run::RunState;
 use crate::run::checked::Asked;
 use crate::run::state::{FenceDebt, Status};
@@ -123,6 +125,35 @@ fn tried(state: &RunState, component: &ComponentName) -> String {
     })
 }
 
+/// What one process achieved for the fences that were pending before it.
+pub fn results(before: &RunState, after: &RunState) -> Vec<String> {
+    before.owed().filter_map(|component| result(after, component)).collect()
+}
+
+fn result(state: &RunState, component: &ComponentName) -> Option<String> {
+    let owed = state.debts.get(component)?;
+    let what = match (&owed.paid, &owed.settled) {
+        (Some((at, proof)), _) => format!("the old primary was fenced at {at}: {proof}"),
+        (None, Some((at, why))) => format!("settled at {at} without a fence: {why}"),
+        (None, None) => {
+            let answered = state.asked_old_primary(component).map(|Asked { db, answered, .. }| {
+                let words = match answered {
+                    Some(at) => format!("answered at {at}"),
+                    None => "did not answer".to_owned(),
+                };
+                format!("the old primary {} {words}; ", db.id)
+            });
+            let method = |i: &usize| match &state.step(*i).action {
+                Action::Op(Operation::Fence(fence)) => state.steps[*i].began().map(|_| fence.method.id()),
+                _ => None,
+            };
+            let tried: Vec<_> = state.rungs(component).iter().filter_map(method).collect();
+            format!("{}tried {}; the fence is still pending", answered.unwrap_or_default(), tried.join(", "))
+        }
+    };
+    Some(format!("pending fence of {component}: {what}"))
+}
+
 /// Whether the old primary answered, the last look at the new one, and the attempts to fence the old one after the end of the run, by fence
 /// method.
 pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
@@ -132,12 +163,8 @@ pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
         work.started_at.is_some() && work.ended_at.is_none_or(|at| Some(at) > over)
     };
     let asked = state.asked_old_primary(component);
-    // A step that waits for an answer has no event of its own meanwhile.
-    let unanswered = |i: usize| {
-        let (began, until) = (state.steps[i].work.started_at?, asked?.until);
-        let limit = state.step(i).estimate.timeout_ms;
-        (asked?.answered.is_none() && until.since(began) > limit).then_some((began, until, limit))
-    };
+    // A step that waits for an answer has no event of its own meanwhile. It was last tried when the old primary was last asked.
+    let unanswered = asked.filter(|asked| asked.answered.is_none()).map(|asked| (asked.since, asked.until));
     let words = |i: usize| {
         let (step, work) = (&state.step(i).id, &state.steps[i].work);
         let calls = match work.attempts {
@@ -145,15 +172,13 @@ pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
             1 => ", 1 call".to_owned(),
             n => format!(", {n} calls"),
         };
-        if let (Status::Started, None, Some((began, until, limit))) =
-            (&work.status, &work.reason, unanswered(i))
-        {
-            return format!("{until} {step}{calls}: no answer within {limit}; started at {began}");
+        if let (Status::Started, None, Some((since, until))) = (&work.status, &work.reason, unanswered) {
+            return format!("{until} {step}{calls}: no answer since {since}");
         }
         let what = match (&work.status, &work.reason) {
             (Status::Done(_), _) => "proven".to_owned(),
             (status, Some(why)) => format!("{}: {why}", status.word()),
-            (Status::Started, None) => "no answer yet".to_owned(),
+            (Status::Started, None) => "no result yet".to_owned(),
             (status, None) => status.word().to_owned(),
         };
         // The time of the last attempt, and not of the first one.
