@@ -118,7 +118,10 @@ impl Starting<'_> {
             return Ok(survey::believe(session, &probes, recorder, until).await);
         }
         if let Some(pace) = self.context.pace() {
-            let words = "waiting until probes see the outage, and for a decision";
+            let words = match fails {
+                true => "waiting until probes see the outage, and for a decision",
+                false => "waiting for the first samples of the probes",
+            };
             self.presenter.note(&format!("{}: {words} ({pace} times as fast)", plan.name));
         }
         // The observation that drctl observe would have stored while everything worked.

@@ -101,8 +101,9 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming) {
         p.line(&format!("  note     {note}"));
     }
     changed(p, &report);
-    // A rehearsal starts before its outage, so the time until the decision is not part of the run.
-    let from = if state.epoch <= 1 && report.rto.applies() { " with detection and decision" } else { "" };
+    // A rehearsal starts before its outage, so the time until the decision is not part of the run. A planned move has no outage to detect.
+    let outage = report.clocks.detected.is_some_and(|at| at < report.clocks.decided) && report.rto.applies();
+    let from = if state.epoch <= 1 && outage { " with detection and decision" } else { "" };
     let passed = told.passed.map_or_else(String::new, |d| format!("virtual {d}{from}, "));
     // A run that is only displayed has no elapsed real time.
     if told.real > Dur::ZERO {

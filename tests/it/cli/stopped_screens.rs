@@ -391,6 +391,12 @@ fn a_rehearsal_that_goes_by_slowly_says_what_it_waits_for() {
         said.find("truststream: waiting until probes see the outage").unwrap_or_else(|| panic!("{said}"));
     assert!(waits < said.find(" created, runbook ").unwrap(), "{said}");
     assert!(!failover(&Folder::with_plans(), "region-lost", &[]).contains("waiting until probes"));
+    // A planned move has no outage that anybody detects.
+    let planned = ["switchover", "truststream", "--to", "us-east-1", "--yes", "--sandbox", "calm"];
+    let (_, out, err) = Folder::with_plans().run(&[&planned[..], &["--pace", "100000"]].concat());
+    assert!(err.contains("truststream: waiting for the first samples of the probes"), "{err}");
+    let took = out.lines().find(|line| line.starts_with("  took ")).unwrap_or_else(|| panic!("{out}"));
+    assert!(!took.contains("detection") && !format!("{out}{err}").contains("see the outage"), "{out}{err}");
 }
 
 #[test]
