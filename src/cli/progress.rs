@@ -525,7 +525,7 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
         EventKind::ClockJumped { forward_ms, backward_ms } => {
             format!("clock jump (forward {forward_ms}, backward {backward_ms}): figures become bounds")
         }
-        EventKind::Halted { reason } => halted(reason),
+        EventKind::Halted { reason } => halted(reason, state),
         EventKind::RunFinished { .. } => format!("finished: {}", summary::outcome(state)),
         EventKind::CallIntended { .. } | EventKind::CallAnswered { .. } => return None,
         said => {
@@ -556,11 +556,12 @@ fn driver_words(what: &EventKind) -> Option<String> {
     }
 }
 
-fn halted(reason: &str) -> String {
-    if reason == PAUSED {
-        "paused; no process drives the run".to_owned()
-    } else {
-        format!("halted: {reason}")
+fn halted(reason: &str, state: &RunState) -> String {
+    match state.stops_to_ask() {
+        _ if reason == PAUSED => "paused; no process drives the run".to_owned(),
+        // Nothing failed, and nobody has to accept a risk.
+        Some((_, _, false)) => format!("waits for a person: {reason}"),
+        _ => format!("halted: {reason}"),
     }
 }
 

@@ -184,6 +184,15 @@ fn asks_in(scenario: &str, expires: &str) -> Folder {
     folder
 }
 
+/// Nothing failed, and the exit code is 4.
+#[test]
+fn the_log_of_a_run_that_waits_for_approval_does_not_say_that_it_halted() {
+    let folder = asks("30m");
+    let (code, out, err) = as_operator(&folder, "ann.key", &["runs", "resume", RUN, "--sandbox"]);
+    let waits = "waits for a person: approve.go: waiting for approval by dba and engineering-lead";
+    assert!(code == 4 && err.contains(waits) && !err.contains("halted"), "{code} {out}{err}");
+}
+
 /// drctl refuses to resume such a run, whatever people have answered or skipped since.
 #[test]
 fn a_stop_that_nobody_decided_is_the_next_command_everywhere() {
