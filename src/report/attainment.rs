@@ -35,7 +35,7 @@ pub struct Attainment {
     pub out_since: Option<Timestamp>,
     /// When the run was declared.
     pub decided: Timestamp,
-    /// When the last change was complete, before the watch started.
+    /// When the last change was complete: after the watch if the run also makes a standby and that takes longer.
     pub executed: Option<Timestamp>,
     /// The first of the consecutive good samples that showed users being served. Without a failed probe, when the run confirmed it.
     pub validated: Option<Timestamp>,

@@ -162,7 +162,7 @@ pub struct Clocks {
     pub detected: Option<Timestamp>,
     /// The run was declared.
     pub decided: Timestamp,
-    /// When the last change was complete, before the watch started.
+    /// When the last change was complete: after the watch if the run also makes a standby and that takes longer.
     pub executed: Option<Timestamp>,
     /// The first of the consecutive good samples of public probes.
     pub validated: Option<Timestamp>,

@@ -241,7 +241,16 @@ fn the_four_clocks_explain_every_duration_of_the_screen() {
         "RTO      {rto} ± 5s (measured); objective 15m: met; {own} ± 5s (measured) from decided to validated"
     );
     assert!(screen.contains(&said), "{said}: {screen}");
+    // A planned move has no outage before its decision, and makes a standby after users are served.
+    let planned = ["switchover", "truststream", "--to", "us-east-1", "--yes", "--sandbox", "calm"];
+    let screen = folder.run(&planned).1;
+    let at = |words: &str| screen.find(words).unwrap_or_else(|| panic!("{words}: {screen}"));
+    let order = [at("  clocks   decided 2"), at(", detected +"), at(", validated +"), at(", executed +")];
+    assert!(order.is_sorted(), "{screen}");
     let glossary = include_str!("../../../docs/src/reference/glossary.md");
+    for words in ["counts `+` from the first clock", "makes a standby, that is the last change"] {
+        assert!(glossary.contains(words), "{words}");
+    }
     for clock in ["detected", "decided", "executed", "validated"] {
         assert_eq!(glossary.matches(&format!("\n| {clock} | clock ")).count(), 1, "{clock}");
     }
