@@ -1,6 +1,7 @@
 //! Signed checkpoints beside the store or kept elsewhere. A store that does not contain them was restored from an older copy or
 //! truncated.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use ssh_key::PublicKey;
@@ -187,7 +188,7 @@ pub fn kept_newer(context: &Context, contents: &Contents) -> Result<Vec<String>,
 
 /// How a store contradicts what is beside it. Nothing depends on a store of rehearsals, but an audit names the same faults as the list of
 /// its bundles.
-fn put_back(context: &Context, contents: &Contents) -> Vec<Fault> {
+pub fn put_back(context: &Context, contents: &Contents) -> Vec<Fault> {
     let length = contents.ledger.len() as u64;
     let of = |lying: Lying| {
         let why = lying.against(|anchor| Ok(contradiction(anchor, length, contents))).ok().flatten()?;
@@ -196,15 +197,30 @@ fn put_back(context: &Context, contents: &Contents) -> Vec<Fault> {
     lying_beside(context, contents).into_iter().filter_map(of).collect()
 }
 
-/// The same, and the damaged files beside the store.
-pub fn faults(context: &Context, contents: &Contents) -> Vec<Fault> {
-    let damaged = |lying: Lying| match lying.is {
-        Err(Unproven::Damaged(why)) => Some(Fault { run: lying.place, seq: 0, why }),
-        _ => None,
+/// The damaged files beside a store. They say nothing about the store itself.
+pub fn damaged(context: &Context, contents: &Contents) -> Vec<Fault> {
+    let keys = keys(&context.store_file(), contents.announced());
+    let of = |lying: Lying| {
+        let why = match &lying.is {
+            Err(Unproven::Damaged(why)) => why.clone(),
+            Ok(Anchor { run: Some(head), .. }) => changed(Path::new(&lying.place), head, &keys)?,
+            _ => return None,
+        };
+        Some(Fault { run: lying.place, seq: 0, why })
     };
-    let mut faults = put_back(context, contents);
-    faults.extend(lying_beside(context, contents).into_iter().filter_map(damaged));
-    faults
+    lying_beside(context, contents).into_iter().filter_map(of).collect()
+}
+
+/// What was changed in a bundle behind its manifest, or in its name.
+fn changed(file: &Path, of: &Head, keys: &[PublicKey]) -> Option<String> {
+    let name = bundles::name(&of.run, of.seq);
+    if file.file_name() != Some(OsStr::new(&name)) {
+        return Some(format!("it is the bundle {name}"));
+    }
+    match files::read(file, Use::Bundle) {
+        Ok(bytes) => bundle::changed(&bytes, keys).map(|fault| format!("{}: {}", fault.place, fault.why)),
+        Err(e) => Some(e.why.to_string()),
+    }
 }
 
 fn lying_beside(context: &Context, contents: &Contents) -> Vec<Lying> {

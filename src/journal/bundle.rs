@@ -10,7 +10,7 @@ mod files;
 use ssh_key::PrivateKey;
 
 pub use archive::MOST_BYTES;
-pub use check::{Fault, Unproven, Verdict, check, manifest};
+pub use check::{Fault, Unproven, Verdict, changed, check, manifest};
 
 use crate::model::evidence::PAYLOAD_TYPE;
 use crate::model::time::Timestamp;

@@ -57,6 +57,8 @@ pub struct Audit {
     pub severities: Vec<RunSeverity>,
     /// The first fault of every chain that has one.
     pub faults: Vec<Fault>,
+    /// Damaged files beside the store. They are no faults of the store itself.
+    pub damaged: Vec<Fault>,
 }
 
 /// Checks everything.

@@ -98,7 +98,7 @@ fn verify_store(context: &Context, printer: &Printer, trust: &Trust) -> Result<u
     let path = there(context)?;
     let contents = context.look_for_an_audit()?;
     let mut audit = verify::audit(&contents, trust);
-    audit.faults.extend(anchors::faults(context, &contents));
+    beside(context, &contents, &mut audit);
     let (unsigned, others) = whose(&contents, &context.settings.authority);
     if printer.format != Format::Human {
         let mut document = document(&audit);
@@ -137,8 +137,8 @@ fn whole(context: &Context, printer: &Printer) -> Result<Option<SqliteJournal>, 
     let path = there(context)?;
     let contents = context.look_for_an_audit()?;
     let mut audit = verify::audit(&contents, &anchors::trust(context));
-    audit.faults.extend(anchors::faults(context, &contents));
-    if audit.faults.is_empty() {
+    beside(context, &contents, &mut audit);
+    if code(&audit) == exit::DONE {
         return Ok(Some(context.store()?));
     }
     match printer.format {
@@ -168,8 +168,14 @@ fn verify_file(printer: &Printer, file: &Path, trust: &Trust) -> Result<u8, AppE
     Ok(code(&audit))
 }
 
+/// Adds what the files beside the store show, and those of them that are damaged.
+fn beside(context: &Context, contents: &Contents, audit: &mut Audit) {
+    audit.faults.extend(anchors::put_back(context, contents));
+    audit.damaged = anchors::damaged(context, contents);
+}
+
 fn code(audit: &Audit) -> u8 {
-    if audit.faults.is_empty() { exit::DONE } else { exit::NOT_RECOVERED }
+    if audit.faults.is_empty() && audit.damaged.is_empty() { exit::DONE } else { exit::NOT_RECOVERED }
 }
 
 fn place(fault: &Fault) -> String {
@@ -181,7 +187,7 @@ fn place(fault: &Fault) -> String {
 }
 
 fn show(printer: &Printer, audit: &Audit, of: &str) {
-    for fault in &audit.faults {
+    for fault in audit.faults.iter().chain(&audit.damaged) {
         printer.line(&format!(
             "{} {}: {}",
             printer.paint(RED, "broken"),
@@ -190,12 +196,21 @@ fn show(printer: &Printer, audit: &Audit, of: &str) {
         ));
     }
     let whole = audit.faults.is_empty();
-    let word = if whole { printer.paint(GREEN, "whole") } else { printer.paint(RED, "NOT whole") };
+    let damaged = audit.damaged.len();
+    let word = match (whole, damaged) {
+        (true, 0) => printer.paint(GREEN, "whole"),
+        (true, _) => printer.paint(RED, "EVIDENCE BROKEN"),
+        (false, _) => printer.paint(RED, "NOT whole"),
+    };
     let (runs, events, faults) = (audit.runs, audit.events, audit.faults.len());
     let worlds: Vec<&str> = audit.worlds.iter().map(String::as_str).collect();
     let worlds = if worlds.is_empty() { String::new() } else { format!("{} ", worlds.join(" and ")) };
     let found = [count(runs, &format!("{worlds}run")), count(events, "event"), count(faults, "fault")];
-    printer.line(&format!("{word}: {} in {of}", found.join(", ")));
+    let files = match damaged {
+        0 => String::new(),
+        n => format!("; {} beside it", count(n, "damaged file")),
+    };
+    printer.line(&format!("{word}: {} in {of}{files}", found.join(", ")));
     if !audit.imported.is_empty() {
         let runs: Vec<String> = audit.imported.iter().map(ToString::to_string).collect();
         printer.line(&harmless(&format!(
@@ -259,8 +274,9 @@ fn document(audit: &Audit) -> serde_json::Value {
         .iter()
         .map(|f| json!({"run": f.run, "event": f.seq, "place": place(f), "why": f.why}))
         .collect();
+    let damaged: Vec<_> = audit.damaged.iter().map(|f| json!({"file": f.run, "why": f.why})).collect();
     json!({
-        "schema_version": 1, "runs": audit.runs, "events": audit.events, "faults": faults,
+        "schema_version": 1, "runs": audit.runs, "events": audit.events, "faults": faults, "damaged": damaged,
         "checkpoints": audit.checkpoints.0, "checkpoints_kept_elsewhere": audit.checkpoints.1, "last_checkpoint": audit.last,
         "entries_after_it": audit.after, "imported": audit.imported, "terms_changed": audit.terms, "severities": audit.severities, "keys": audit.keys.0, "keys_named_by_the_store_itself": audit.keys.1,
     })

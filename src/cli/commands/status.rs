@@ -55,13 +55,14 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Ap
     let imported = store.imported()?.waiting;
     let contents = store.contents()?;
     let mut faults = verify::audit(&contents, &anchors::trust(&context)).faults;
-    faults.extend(anchors::faults(&context, &contents));
+    faults.extend(anchors::put_back(&context, &contents));
+    let damaged = anchors::damaged(&context, &contents);
     let owed = uploads::pending_uploads(&context)?.len();
     let overdue = overdue(&store, &runs)?;
     let human = printer.format == Format::Human;
     if human {
         context.options().older.tell(printer);
-        alarms(printer, &overdue, (&faults, &anchors::newer(&context, &contents)));
+        alarms(printer, &overdue, (&faults, &anchors::newer(&context, &contents)), &damaged);
     }
     let many = human && plans.len() > summed::FEW;
     let quiet = if many { printer.silent() } else { *printer };
@@ -99,13 +100,14 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Ap
         printer.document(&serde_json::json!({
             "schema_version": 1, "plans": documents, "runs": rows, "faults": broken, "evidence_owed": owed, "overdue": overdue,
             "imported": imported.keys().collect::<Vec<_>>(),
+            "damaged": damaged.iter().map(|f| serde_json::json!({"file": f.run, "why": f.why})).collect::<Vec<_>>(),
         }));
     }
     let owes = !overdue.is_empty() || documents.iter().any(owes);
-    Ok(code(faults.is_empty(), owes))
+    Ok(code(faults.is_empty() && damaged.is_empty(), owes))
 }
 
-/// The exit code: a broken journal comes before what somebody owes.
+/// The exit code: a broken journal, or broken evidence, comes before what somebody owes.
 const fn code(whole: bool, owes: bool) -> u8 {
     match (whole, owes) {
         (false, _) => exit::NOT_RECOVERED,
@@ -123,7 +125,12 @@ fn owes(plan: &serde_json::Value) -> bool {
 }
 
 /// Problems of the whole store come before everything else.
-fn alarms(printer: &Printer, overdue: &[Obligation], (faults, told): (&[Fault], &[String])) {
+fn alarms(
+    printer: &Printer,
+    overdue: &[Obligation],
+    (faults, told): (&[Fault], &[String]),
+    damaged: &[Fault],
+) {
     for fault in faults.iter().filter(|fault| !told.contains(&format!("{} {}", fault.run, fault.why))) {
         let at = match fault.seq {
             0 => fault.run.clone(),
@@ -131,6 +138,10 @@ fn alarms(printer: &Printer, overdue: &[Obligation], (faults, told): (&[Fault], 
         };
         let words = format!("JOURNAL BROKEN  {at}: {}; for details, run drctl audit verify", fault.why);
         printer.line(&printer.paint(RED, &words));
+    }
+    for Fault { run: file, why, .. } in damaged {
+        let words = format!("EVIDENCE BROKEN  {file}: {why}; for details, run drctl audit verify");
+        printer.line(&printer.paint(RED, &harmless(&words)));
     }
     for owed in overdue {
         printer.line(&printer.paint(RED, &format!("OVERDUE  {}", harmless(&owed.words()))));

@@ -66,15 +66,7 @@ pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Verdict {
         }
         Err(fault) => return Verdict { faults: vec![fault], ..found },
     };
-    found.faults = digests(&files, &manifest);
-    let sealed = packed(&files, &manifest);
-    if found.faults.is_empty() && sealed.as_deref() != Ok(bytes) {
-        let why = match sealed.is_ok_and(|sealed| sealed.starts_with(bytes)) {
-            true => "its end was cut off after it was sealed",
-            false => "bytes between its files were changed after it was sealed",
-        };
-        found.faults.push(fault("the file", why));
-    }
+    found.faults = differences(bytes, &files, &manifest);
     if found.faults.is_empty() {
         match chains(&files, &manifest, keys) {
             Ok((written, state)) => match follows(&files, &manifest, &written, &state) {
@@ -86,6 +78,32 @@ pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Verdict {
     }
     found.manifest = Some(manifest);
     found
+}
+
+/// What was changed in a bundle after it was sealed. Unlike [`check`], this recomputes nothing from the events.
+pub fn changed(bytes: &[u8], keys: &[PublicKey]) -> Option<Fault> {
+    let files = match archive::read(bytes) {
+        Ok(files) => files,
+        Err(why) => return Some(fault("the file", why)),
+    };
+    match signed(&files, keys) {
+        Ok((manifest, _)) => differences(bytes, &files, &manifest).into_iter().next(),
+        Err(fault) => Some(fault),
+    }
+}
+
+/// Files that differ from the signed manifest, otherwise other bytes that do.
+fn differences(bytes: &[u8], files: &Files, manifest: &Manifest) -> Vec<Fault> {
+    let mut faults = digests(files, manifest);
+    let sealed = packed(files, manifest);
+    if faults.is_empty() && sealed.as_deref() != Ok(bytes) {
+        let why = match sealed.is_ok_and(|sealed| sealed.starts_with(bytes)) {
+            true => "its end was cut off after it was sealed",
+            false => "bytes between its files were changed after it was sealed",
+        };
+        faults.push(fault("the file", why));
+    }
+    faults
 }
 
 /// Why something proves nothing.
@@ -140,7 +158,7 @@ fn signed<'k>(files: &Files, keys: &'k [PublicKey]) -> Result<(Manifest, &'k Pub
     }
     let (payload, key) = dsse::open(&envelope, PAYLOAD_TYPE, keys).map_err(|why| fault(ENVELOPE, why))?;
     if payload != *plain {
-        return Err(fault(MANIFEST, "it was changed after it was signed"));
+        return Err(fault(MANIFEST, "it differs from the signed one"));
     }
     let manifest = serde_json::from_slice(&payload)
         .map_err(|e| fault(MANIFEST, format!("this version cannot read it: {e}")))?;
