@@ -103,13 +103,22 @@ fn keep(
 /// What is wrong with it.
 pub fn sealed(file: &Path, keys: &[PublicKey]) -> Result<(Vec<u8>, Verdict), String> {
     let bytes = files::read(file, Use::Bundle).map_err(|e| e.to_string())?;
-    let verdict = bundle::check(&bytes, keys);
+    let verdict = judged(file, &bytes, keys)?;
+    Ok((bytes, verdict))
+}
+
+/// The same for a bundle that was already read.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn judged(file: &Path, bytes: &[u8], keys: &[PublicKey]) -> Result<Verdict, String> {
+    let verdict = bundle::check(bytes, keys);
     if let Some(fault) = verdict.faults.first() {
         return Err(format!("{}: {}", fault.place, fault.why));
     }
     let said = verdict.manifest.as_ref().map(|m| bundles::name(&m.drctl.run_id, m.drctl.chain.entries));
     match said.as_deref() == file.file_name().and_then(std::ffi::OsStr::to_str) {
-        true => Ok((bytes, verdict)),
+        true => Ok(verdict),
         false => Err(format!("it is the bundle {}", said.unwrap_or_default())),
     }
 }

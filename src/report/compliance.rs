@@ -31,8 +31,8 @@ use crate::record::event::WorldKind;
 use crate::run::RunState;
 pub use asked::{ReportRequest, Signatory};
 pub use document::{
-    Application, Books, Class, Compliance, Configured, Copied, Counts, DrillLine, Figures, Finding, Group,
-    LastProof, LedgerLine, PlanLine, Proof, Readiness, RunLine, Tally, Totals,
+    Application, Books, Class, Compliance, Configured, Copied, Counts, DamagedBundle, DrillLine, Figures,
+    Finding, Group, LastProof, LedgerLine, PlanLine, Proof, Readiness, RunLine, Tally, Totals,
 };
 use lines::{line, readiness};
 
@@ -73,6 +73,7 @@ pub fn compliance(books: Books<'_>, asked: &ReportRequest) -> Compliance {
         obligations,
         controls: controls::for_profile(asked.profile),
         ledger: books.ledger.clone(),
+        damaged_bundles: books.damaged.to_vec(),
         prepared_by: asked.prepared_by.clone(),
         reviewed_by: asked.reviewed_by.clone(),
     }

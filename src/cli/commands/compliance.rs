@@ -12,6 +12,7 @@ use crate::app::{
 use crate::cli::args::{ComplianceArgs, ComplianceFormat, Global};
 use crate::cli::formats::Format;
 use crate::cli::printer::Printer;
+use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Record, StoreError, verify};
 use crate::model::ids::{Digest, PlanName, RunId};
@@ -19,9 +20,11 @@ use crate::model::ledger::Entry;
 use crate::model::plain;
 use crate::model::schedule::Fate;
 use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::harmless;
 use crate::report::compliance::controls::Profile;
 use crate::report::compliance::{
-    self, Books, Compliance, Configured, DrillLine, LedgerLine, PlanLine, ReportRequest, Signatory, page,
+    self, Books, Compliance, Configured, DamagedBundle, DrillLine, LedgerLine, PlanLine, ReportRequest,
+    Signatory, page,
 };
 use crate::run::RunState;
 
@@ -68,7 +71,11 @@ pub fn run(global: &Global, printer: &Printer, args: &ComplianceArgs) -> Result<
     if !whole {
         printer.note("THE JOURNAL IS BROKEN: the report may be wrong. drctl audit verify shows where");
     }
-    Ok(if whole { exit::DONE } else { exit::NOT_RECOVERED })
+    for bundle in &report.damaged_bundles {
+        printer.note(&format!("EVIDENCE BROKEN: {}", harmless(&bundle.words())));
+    }
+    let intact = whole && report.damaged_bundles.is_empty();
+    Ok(if intact { exit::DONE } else { exit::NOT_RECOVERED })
 }
 
 #[cfg(feature = "pdf")]
@@ -231,16 +238,22 @@ fn drills(store: &SqliteJournal) -> Result<Vec<DrillLine>, AppError> {
 type Bundles = BTreeMap<RunId, (String, String)>;
 
 /// The newest intact bundle of each run, and those that are damaged.
-fn bundles(context: &Context, store: &SqliteJournal) -> Result<(Bundles, Vec<(String, String)>), AppError> {
+fn bundles(context: &Context, store: &SqliteJournal) -> Result<(Bundles, Vec<DamagedBundle>), AppError> {
     let keys = store_key::announced(store)?;
     let mut newest: BTreeMap<RunId, (u64, String, String)> = BTreeMap::new();
     let mut damaged = Vec::new();
     for file in bundles::all(&bundles::folder(&context.store_file()))? {
         let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let (bytes, manifest) = match evidence::sealed(&file, &keys) {
-            Ok((bytes, verdict)) => (bytes, verdict.manifest),
+        let read = files::read(&file, Use::Bundle).map_err(|e| format!("cannot be read: {}", e.why));
+        let judged = read.and_then(|bytes| {
+            let verdict = evidence::judged(&file, &bytes, &keys)
+                .map_err(|why| format!("was CHANGED after it was signed: {why}"))?;
+            Ok((bytes, verdict.manifest))
+        });
+        let (bytes, manifest) = match judged {
+            Ok(intact) => intact,
             Err(why) => {
-                damaged.push((name, why));
+                damaged.push(DamagedBundle { file: name, run: bundles::run_of(&file), why });
                 continue;
             }
         };

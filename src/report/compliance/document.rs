@@ -54,8 +54,8 @@ pub struct Books<'a> {
     pub told: &'a BTreeMap<RunId, Vec<Timestamp>>,
     /// The bundle of each run, with its SHA-256.
     pub bundles: &'a BTreeMap<RunId, (String, String)>,
-    /// Damaged bundles, with the reason.
-    pub damaged: &'a [(String, String)],
+    /// Damaged bundles.
+    pub damaged: &'a [DamagedBundle],
     /// Runs whose terms differ from those of the run before.
     pub terms: &'a [TermsChange],
     /// The severity that each run was decided under.
@@ -75,6 +75,29 @@ pub struct DrillLine {
     pub due: Timestamp,
     /// Its result.
     pub fate: Fate,
+}
+
+/// A bundle that is not what was signed.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct DamagedBundle {
+    /// The file.
+    pub file: String,
+    /// The run in its name.
+    pub run: Option<RunId>,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl DamagedBundle {
+    /// In words.
+    pub fn words(&self) -> String {
+        format!("bundle {} {}", self.file, self.why)
+    }
+
+    /// Whether it is a bundle of this run.
+    pub(super) fn is_of(&self, run: &RunId) -> bool {
+        self.run.as_ref() == Some(run)
+    }
 }
 
 /// The report. Seconds are decimal, times RFC 3339 in UTC.
@@ -115,6 +138,8 @@ pub struct Compliance {
     pub controls: Vec<Control>,
     /// The ledger behind the report.
     pub ledger: LedgerLine,
+    /// Bundles that are not what was signed.
+    pub damaged_bundles: Vec<DamagedBundle>,
     /// The person who prepared it, if given.
     pub prepared_by: Signatory,
     /// The person who reviewed it, if given.

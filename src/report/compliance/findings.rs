@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::asked::ReportRequest;
 use super::controls::{self, Section};
-use super::document::{Application, Books, Class, DrillLine, Finding, RunLine};
+use super::document::{Application, Books, Class, DamagedBundle, DrillLine, Finding, RunLine};
 use super::history::Gap;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::measure::Verdict;
@@ -72,7 +72,7 @@ pub(super) fn findings(
     };
     let mut all = Vec::new();
     for line in lines {
-        let of_line = of_run(line).into_iter();
+        let of_line = of_run(line, books.damaged).into_iter();
         let about = (Some(&line.plan), Some(&line.run));
         all.extend(of_line.map(|found| finding(found, about)));
     }
@@ -100,10 +100,7 @@ pub(super) fn findings(
             finding(found, (Some(&application.plan), gap.run.as_ref()))
         }));
     }
-    for (file, why) in books.damaged {
-        let text = format!("bundle {file} is NOT COMPLETE: {why}");
-        all.push(finding((Section::Evidence, Weight::Blocking, None, text), (None, None)));
-    }
+    all.extend(damaged(books).map(|(found, about)| finding(found, about)));
     for DrillLine { schedule, plan, due, fate } in within(books, asked) {
         if let Fate::Ended { passed: false, why } = fate {
             let text = format!("the drill of schedule {schedule} failed: {why}");
@@ -124,6 +121,16 @@ pub(super) fn findings(
     all.sort_by_key(|finding| (finding.section, finding.at));
     worst_first(&mut all);
     all
+}
+
+/// Damaged bundles, whenever their runs were.
+fn damaged(books: Books<'_>) -> impl Iterator<Item = (UnnamedFinding, About<'_>)> {
+    books.damaged.iter().map(move |bundle| {
+        let run = books.runs.iter().find(|run| bundle.is_of(&run.created.run));
+        let at = run.map(|run| run.finished_at.unwrap_or(run.last_at));
+        let about = (run.map(|run| &run.created.plan), run.map(|run| &run.created.run));
+        ((Section::Evidence, Weight::Blocking, at, bundle.words()), about)
+    })
 }
 
 /// Runs in the period that were decided under changed terms, or under a lowered severity. Changed terms are a change that somebody has to
@@ -153,7 +160,7 @@ fn decided(books: Books<'_>, asked: &ReportRequest) -> Vec<Finding> {
     changed.chain(lowered).collect()
 }
 
-fn of_run(line: &RunLine) -> Vec<UnnamedFinding> {
+fn of_run(line: &RunLine, damaged: &[DamagedBundle]) -> Vec<UnnamedFinding> {
     use Weight::{Blocking, Note, Warning};
     let section = if line.class == Class::Incident { Section::Incidents } else { Section::Drills };
     let (began, ended) = (Some(line.started_at), line.ended_at);
@@ -207,7 +214,7 @@ fn of_run(line: &RunLine) -> Vec<UnnamedFinding> {
         let weight = if by.lacks_proof() { Warning } else { Note };
         (Section::Approvals, weight, Some(by.at), format!("step {}", by.text))
     }));
-    if ended.is_some() && line.bundle.is_none() {
+    if ended.is_some() && line.bundle.is_none() && !damaged.iter().any(|bundle| bundle.is_of(&line.run)) {
         all.push((Section::Evidence, Warning, ended, "no evidence bundle is available".to_owned()));
     }
     all

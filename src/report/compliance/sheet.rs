@@ -43,15 +43,7 @@ fn perhaps(at: Option<Timestamp>) -> Cell {
 
 /// The content of the report.
 pub fn sheet(report: &Compliance) -> Sheet {
-    let faults = &report.ledger.faults;
-    let mut banners = Vec::new();
-    banners.extend(report.rehearsed.iter().map(|text| bit(text.clone(), Tone::Warn)));
-    if !faults.is_empty() {
-        let verify = command(report, "audit verify");
-        let words = format!("THE JOURNAL IS BROKEN: this report may be wrong. {verify} shows where.");
-        banners.push(bit(words, Tone::Bad));
-    }
-    let whole = match faults.len() {
+    let whole = match report.ledger.faults.len() {
         0 => "whole".to_owned(),
         1 => "NOT COMPLETE, 1 fault".to_owned(),
         many => format!("NOT COMPLETE, {many} faults"),
@@ -73,7 +65,7 @@ pub fn sheet(report: &Compliance) -> Sheet {
     Sheet {
         title: format!("Recovery of applications, {} to {}", when(report.since), when(report.until)),
         about: about(report),
-        banners,
+        banners: banners(report),
         ledger: format!("Ledger: {} entries, {whole}. Its head: {head}", report.ledger.entries),
         figures: figures(report),
         tables,
@@ -84,6 +76,19 @@ pub fn sheet(report: &Compliance) -> Sheet {
             command(report, "evidence verify FILE"),
         ),
     }
+}
+
+/// Warnings that come first.
+fn banners(report: &Compliance) -> Vec<Bit> {
+    let mut all: Vec<Bit> = report.rehearsed.iter().map(|text| bit(text.clone(), Tone::Warn)).collect();
+    if !report.ledger.faults.is_empty() {
+        let verify = command(report, "audit verify");
+        let words = format!("THE JOURNAL IS BROKEN: this report may be wrong. {verify} shows where.");
+        all.push(bit(words, Tone::Bad));
+    }
+    let damaged = report.damaged_bundles.iter();
+    all.extend(damaged.map(|bundle| bit(format!("EVIDENCE BROKEN: {}.", bundle.words()), Tone::Bad)));
+    all
 }
 
 /// A command for the world of the report.
@@ -206,7 +211,14 @@ fn figures(report: &Compliance) -> Table {
             history::shown(t.unprotected_s),
             tone(t.unprotected_s > 0.0),
         ),
-        ("Runs without evidence", t.without_evidence.to_string(), tone(t.without_evidence > 0)),
+        (
+            "Runs without intact evidence",
+            match report.damaged_bundles.len() {
+                0 => t.without_evidence.to_string(),
+                n => format!("{}; {}", t.without_evidence, count(n, "damaged bundle")),
+            },
+            tone(t.without_evidence > 0 || !report.damaged_bundles.is_empty()),
+        ),
     ];
     let rows =
         rows.into_iter().map(|(label, text, tone)| vec![plain(label), vec![bit(text, tone)]]).collect();
@@ -405,11 +417,22 @@ fn approvals(line: &RunLine) -> Vec<Bit> {
 }
 
 fn evidence(report: &Compliance) -> Table {
-    let row = |l: &RunLine| match l.bundle.as_ref().zip(l.sha256.as_ref()) {
-        Some((file, sha256)) => vec![vec![name(file.clone())], vec![name(sha256.clone())]],
-        None => vec![vec![name(l.run.as_str())], vec![bit("none", Tone::Bad)]],
+    let of = |l: &RunLine| {
+        let damaged = report.damaged_bundles.iter().filter(|bundle| bundle.is_of(&l.run));
+        let mut rows: Vec<_> = damaged
+            .map(|bundle| vec![vec![name(bundle.file.clone())], vec![bit(bundle.why.clone(), Tone::Bad)]])
+            .collect();
+        match l.bundle.as_ref().zip(l.sha256.as_ref()) {
+            Some((file, sha256)) => rows.push(vec![vec![name(file.clone())], vec![name(sha256.clone())]]),
+            None if rows.is_empty() => {
+                rows.push(vec![vec![name(l.run.as_str())], vec![bit("none", Tone::Bad)]]);
+            }
+            None => {}
+        }
+        rows
     };
-    table("Evidence", &["bundle, or run without a bundle", "SHA-256"], report.runs.iter().map(row).collect())
+    let rows = report.runs.iter().flat_map(of).collect();
+    table("Evidence", &["bundle, or run without a bundle", "SHA-256"], rows)
 }
 
 /// The changes of `drctl.yaml`. The run list says which runs were decided under them.

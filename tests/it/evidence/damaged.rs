@@ -46,3 +46,32 @@ fn a_changed_bundle_is_no_fault_of_the_journal() {
     assert!(!folder.run(&["status", "--sandbox"]).1.contains("BROKEN"));
     folder.ok(&["audit", "verify", "--sandbox"]);
 }
+
+#[test]
+fn the_compliance_report_names_the_run_of_a_changed_bundle() {
+    let (folder, file) = rehearsed();
+    let mut bytes = std::fs::read(&file).unwrap();
+    let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+    let at = places(&bytes)[0];
+    bytes[at] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let compliance = ["report", "compliance", "--sandbox", "--format"];
+    let (code, out, err) = folder.run(&[&compliance[..], &["json"]].concat());
+    let report = json(&out);
+    let words = format!(
+        "bundle {name} was CHANGED after it was signed: manifest.json: it differs from the signed one"
+    );
+    assert!(code == 1 && err.contains(&format!("EVIDENCE BROKEN: {words}")), "{code}: {err}");
+    let findings: Vec<_> =
+        report["findings"].as_array().unwrap().iter().filter(|f| f["section"] == "evidence").collect();
+    assert_eq!(findings.len(), 1, "the bundle is not missing: {findings:#?}");
+    let (found, run) = (findings[0], &report["runs"][0]);
+    assert_eq!(found["text"], words);
+    assert_eq!((&found["plan"], &found["run"], &found["at"]), (&run["plan"], &run["run"], &run["ended_at"]));
+    assert!(!found["at"].is_null(), "{found:#}");
+    let (code, page, _) = folder.run(&[&compliance[..], &["md"]].concat());
+    assert!(code == 1 && page.contains(&format!("> **EVIDENCE BROKEN: {words}.**")), "{page}");
+    let table = page.split("## Evidence").nth(1).unwrap();
+    assert!(table.contains(&format!("| `{name}` | was CHANGED after it was signed")), "{table}");
+    assert!(!table.contains("| none |"), "{table}");
+}
