@@ -1,10 +1,10 @@
-//! Everything that people decided in a run, in the order of time, so that no reader has to sort it.
+//! Everything that people decided in a run, in the order of the journal, so that no reader has to sort it.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::overrides::Override;
-use super::said::Said;
+use super::said;
 use super::steered::ByPeople;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Waiver;
@@ -36,8 +36,6 @@ impl Decision {
 /// Where the decisions of a run are reported.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
-    /// What people said.
-    pub said: &'a [Said],
     /// The waivers.
     pub waivers: &'a [Waiver],
     /// The overrides.
@@ -48,21 +46,40 @@ pub struct Sources<'a> {
 
 /// All of them.
 pub fn of_run(state: &RunState, from: Sources<'_>) -> Vec<Decision> {
-    let one = |at: Timestamp, what: &str, text: String| Decision { at, what: what.to_owned(), text };
-    let said = from.said.iter().map(|said| one(said.at, STATEMENT, said.told()));
+    let one = |(place, at): (usize, Timestamp), what: &str, text: String| {
+        (place, Decision { at, what: what.to_owned(), text })
+    };
+    let said = said::placed(state);
+    let said = said.iter().map(|(place, said)| one((*place, said.at), STATEMENT, said.told()));
     let waived = from.waivers.iter().map(|waiver| {
         let text = format!("{} by {}: {}", waiver.subject(&state.created.plan), waiver.who, waiver.reason);
         one(given(state, waiver), "Waived", text)
     });
-    let overridden = from.overrides.iter().map(|over| one(over.at, "Override", over.text.clone()));
-    let steered = from.by_people.iter().map(|by| one(by.at, &format!("Step {}", by.what), by.text.clone()));
+    let overridden = from.overrides.iter().map(|over| {
+        let is = |what: &EventKind| matches!(what, EventKind::Overridden { step, .. } if *step == over.step);
+        one((place(state, over.at, is), over.at), "Override", over.text.clone())
+    });
+    let steered = from.by_people.iter().map(|by| {
+        let is = |what: &EventKind| match what {
+            EventKind::StepSkipped { step, .. } | EventKind::ClaimedDone { step, .. } => *step == by.step,
+            _ => false,
+        };
+        one((place(state, by.at, is), by.at), &format!("Step {}", by.what), by.text.clone())
+    });
     let mut all: Vec<_> = said.chain(waived).chain(overridden).chain(steered).collect();
-    all.sort_by_key(|decision| decision.at);
-    all
+    // Decisions can have the same time.
+    all.sort_by_key(|(place, decision)| (decision.at, *place));
+    all.into_iter().map(|(_, decision)| decision).collect()
 }
 
-/// When a waiver was given: with the request of the run, or later.
-fn given(state: &RunState, waiver: &Waiver) -> Timestamp {
+/// The number of events of people before such an event at this time.
+fn place(state: &RunState, at: Timestamp, is: impl Fn(&EventKind) -> bool) -> usize {
+    state.people.iter().position(|event| event.at == at && is(&event.what)).unwrap_or_default()
+}
+
+/// Where and when a waiver was given: with the request of the run, or later.
+fn given(state: &RunState, waiver: &Waiver) -> (usize, Timestamp) {
     let of = |event: &Event| matches!(&event.what, EventKind::Waived { waiver: of } if of == waiver);
-    state.people.iter().find(|event| of(event)).map_or(state.created_at, |event| event.at)
+    let mut events = state.people.iter().enumerate();
+    events.find(|(_, event)| of(event)).map_or((0, state.created_at), |(place, event)| (place, event.at))
 }

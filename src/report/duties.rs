@@ -188,9 +188,14 @@ fn approval(state: &RunState, over: &overrides::Override) -> Option<Obligation> 
     let detail = format!("overridden by {}: {}", over.by.who, over.reason);
     // Who approved a part has not done it.
     let so_far: Vec<&str> = over.approved_by.iter().map(|who| who.who.as_str()).collect();
-    let detail = match (over.approved_at, so_far.is_empty()) {
-        (None, false) => format!("{detail}; approved so far: {}", so_far.join(", ")),
-        _ => detail,
+    let so_far = match so_far.is_empty() {
+        true => String::new(),
+        false => format!("; approved so far: {}", so_far.join(", ")),
+    };
+    let rejected = over.refused.iter().map(|no| format!("; rejected by {}: {}", no.who.who, no.reason));
+    let detail = match over.approved_at {
+        None => format!("{detail}{so_far}{}", rejected.collect::<String>()),
+        Some(_) => detail,
     };
     Some(Obligation {
         run: state.created.run.clone(),

@@ -56,11 +56,19 @@ pub fn deciding(state: &RunState) -> Vec<Said> {
 
 /// All of them. Waivers, overrides and steps that people skipped or did are listed with what became of them.
 pub fn of_run(state: &RunState) -> Vec<Said> {
-    let pauses = |n: usize| state.attention.pauses.iter().filter(move |pause| pause.follows == n).map(paused);
+    placed(state).into_iter().map(|(_, said)| said).collect()
+}
+
+/// The same, each with the number of events of people before it.
+pub(super) fn placed(state: &RunState) -> Vec<(usize, Said)> {
+    let pauses = |n: usize| {
+        let here = state.attention.pauses.iter().filter(move |pause| pause.follows == n);
+        here.map(move |pause| (n, paused(pause)))
+    };
     let mut all = Vec::new();
     for (n, event) in state.people.iter().enumerate() {
         all.extend(pauses(n));
-        all.extend(said(state, event));
+        all.extend(said(state, event).map(|said| (n, said)));
     }
     all.extend(pauses(state.people.len()));
     all

@@ -102,7 +102,7 @@ pub struct RunReport {
     pub overrides: Vec<overrides::Override>,
     /// Steps that people skipped, or did by hand.
     pub by_people: Vec<steered::ByPeople>,
-    /// All of this in the order of time: statements, waivers, overrides, and steps that people skipped or did by hand.
+    /// All of this in the order of the journal: statements, waivers, overrides, and steps that people skipped or did by hand.
     pub decisions: Vec<decisions::Decision>,
     /// Steps at which the run stopped, and the decision about each.
     pub stops: Vec<duties::Stop>,
@@ -332,8 +332,8 @@ fn notes(state: &RunState) -> Vec<String> {
 }
 
 fn decided(state: &RunState, report: &RunReport) -> Vec<decisions::Decision> {
-    let RunReport { said, waivers, overrides, by_people, .. } = report;
-    decisions::of_run(state, decisions::Sources { said, waivers, overrides, by_people })
+    let RunReport { waivers, overrides, by_people, .. } = report;
+    decisions::of_run(state, decisions::Sources { waivers, overrides, by_people })
 }
 
 /// The state of a run in one word.

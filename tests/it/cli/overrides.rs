@@ -21,6 +21,16 @@ fn the_approvals_that_an_override_in_a_rehearsal_owes_are_duties() {
     let words = format!("approval:{GATE} of {run}: open, due 2026-");
     let duties = folder.ok(&["duties", "--sandbox"]);
     assert!(duties.contains(&words) && duties.contains("overridden by ivy: DBA unreachable"), "{duties}");
+    // The override and the approval have the same time; the journal has the override first.
+    let report = json(&folder.ok(&["report", "run", &run, "--format", "json", "--sandbox"]));
+    let decided = report["decisions"].as_array().unwrap();
+    let text = |d: &serde_json::Value| d["text"].as_str().unwrap().to_owned();
+    let over = decided.iter().position(|d| d["what"] == "Override").unwrap();
+    let kim = decided.iter().position(|d| text(d).contains(&format!(" approved {GATE}"))).unwrap();
+    assert!(over < kim, "{decided:#?}");
+    assert_eq!(by(&folder, "cy.key", &["reject", &run, GATE, "--reason", "too early"]).0, 0);
+    let duties = folder.ok(&["duties", "--sandbox"]);
+    assert!(duties.contains("overridden by ivy: DBA unreachable; rejected by cy: too early)"), "{duties}");
     // Nobody watches a rehearsal.
     let owed = json(&folder.ok(&["duties", "list", "--all", "--sandbox", "--output", "json"]));
     assert_eq!(owed["duties"].as_array().unwrap().len(), 1, "{owed:#}");
