@@ -89,6 +89,8 @@ struct Row {
     file: PathBuf,
     sha256: Option<Digest>,
     outcome: String,
+    /// The outcome in words.
+    standing: String,
     fault: Option<String>,
     kept: BundleCopies,
 }
@@ -97,7 +99,14 @@ impl Row {
     /// A signed file that the store does not contain.
     fn not_known(file: PathBuf, why: &str) -> Self {
         let fault = Some(format!("it {why}"));
-        Self { file, sha256: None, outcome: String::new(), fault, kept: BundleCopies::default() }
+        Self {
+            file,
+            sha256: None,
+            outcome: String::new(),
+            standing: String::new(),
+            fault,
+            kept: BundleCopies::default(),
+        }
     }
 }
 
@@ -164,7 +173,7 @@ fn list(context: &Context, printer: &Printer, checkpoints: &[PathBuf]) -> Result
         printer.line(&summary_of(&rows));
     }
     for row in &rows {
-        let (file, outcome) = (row.file.display().to_string(), harmless(&row.outcome));
+        let (file, standing) = (row.file.display().to_string(), harmless(&row.standing));
         printer.line(&match (&row.fault, &row.sha256) {
             (Some(fault), _) => {
                 format!("{}  {}: {}", printer.paint(RED, "NOT whole"), harmless(&file), harmless(fault))
@@ -172,7 +181,7 @@ fn list(context: &Context, printer: &Printer, checkpoints: &[PathBuf]) -> Result
             (None, digest) => {
                 let digest = digest.as_ref().map_or("", Digest::short);
                 let (whole, kept) = (printer.paint(GREEN, "whole"), row.kept.words());
-                format!("{whole}  {}  {outcome}  SHA-256 {digest}{kept}", harmless(&file))
+                format!("{whole}  {}  {standing}  SHA-256 {digest}{kept}", harmless(&file))
             }
         });
     }
@@ -212,11 +221,19 @@ fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<R
                 let outcome = verdict.manifest.map(|m| m.drctl.outcome).unwrap_or_default();
                 let sha256 = Digest::of_bytes(&bytes);
                 let kept = BundleCopies::for_file(context, file, Some(&sha256));
-                Row { file: file.clone(), sha256: Some(sha256), outcome, fault: None, kept }
+                let standing = verdict.standing;
+                Row { file: file.clone(), sha256: Some(sha256), outcome, standing, fault: None, kept }
             }
             Err(why) => {
                 let kept = BundleCopies::for_file(context, file, None);
-                Row { file: file.clone(), sha256: None, outcome: String::new(), fault: Some(why), kept }
+                Row {
+                    file: file.clone(),
+                    sha256: None,
+                    outcome: String::new(),
+                    standing: String::new(),
+                    fault: Some(why),
+                    kept,
+                }
             }
         };
         rows.push(row);
@@ -227,6 +244,7 @@ fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<R
             file,
             sha256: None,
             outcome: String::new(),
+            standing: String::new(),
             fault: Some(fault),
             kept: BundleCopies::default(),
         });
@@ -393,7 +411,7 @@ fn show(printer: &Printer, file: &Path, verdict: &Verdict) {
             about.renders
         ));
     }
-    for line in told(manifest) {
+    for line in told(manifest, &verdict.standing) {
         printer.line(&format!("  {}", harmless(&line)));
     }
     let (files, events, entry) = (about.files.len(), about.chain.entries, about.chain_head_after.entries);
@@ -421,16 +439,16 @@ fn show(printer: &Printer, file: &Path, verdict: &Verdict) {
     printer.line(&format!("  signed with {}", verdict.key.as_deref().unwrap_or_default()));
 }
 
-/// The content of a manifest, for people.
-fn told(manifest: &Manifest) -> Vec<String> {
+/// The content of a manifest, for people, with the state of the run in words.
+fn told(manifest: &Manifest, standing: &str) -> Vec<String> {
     let about = &manifest.drctl;
     let said = |s: &Said| format!("{}{}", s.who, if s.signed { "" } else { " (unsigned)" });
     let from = about.from.as_deref().map_or_else(String::new, |from| format!(" from {from}"));
     let drill = about.drill.as_deref().map_or_else(String::new, |drill| format!(", of class {drill}"));
     let mut lines = vec![
         format!(
-            "run {}: {} of {}{from} to {}{drill}, {}, {}",
-            about.run_id, about.intent, about.plan, about.to, about.world, about.outcome
+            "run {}: {} of {}{from} to {}{drill}, {}, {standing}",
+            about.run_id, about.intent, about.plan, about.to, about.world
         ),
         format!(
             "sealed {} by drctl {}; asked for by {}: {}; reason: {}",

@@ -132,9 +132,10 @@ fn alarms(
     damaged: &[Fault],
 ) {
     for fault in faults.iter().filter(|fault| !told.contains(&format!("{} {}", fault.run, fault.why))) {
-        let at = match fault.seq {
-            0 => fault.run.clone(),
-            seq => format!("run {}, event {seq}", fault.run),
+        let at = match (fault.run.as_str(), fault.seq) {
+            (verify::LEDGER, seq) => format!("ledger, entry {seq}"),
+            (place, 0) => place.to_owned(),
+            (run, seq) => format!("run {run}, event {seq}"),
         };
         let words = format!("JOURNAL BROKEN  {at}: {}; for details, run drctl audit verify", fault.why);
         printer.line(&printer.paint(RED, &words));

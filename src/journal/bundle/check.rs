@@ -15,7 +15,7 @@ use crate::model::evidence::{Manifest, PAYLOAD_TYPE};
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::Entry;
 use crate::policy::{checkpoint, dsse};
-use crate::report::summary;
+use crate::report::{summary, words};
 use crate::run::RunState;
 
 /// One thing that is wrong, and where.
@@ -36,6 +36,8 @@ pub struct Verdict {
     pub key: Option<String>,
     /// The operators whose statements the run accepted, with the fingerprints of their keys, from its first event.
     pub operators: BTreeMap<String, String>,
+    /// The state of the run in the words that people read, from its events.
+    pub standing: String,
     /// Whether reports, figures and texts were recomputed from the events and are the same. Another version than the sealing one may use
     /// different wording for the same events.
     pub recomputed: bool,
@@ -70,7 +72,9 @@ pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Verdict {
     if found.faults.is_empty() {
         match chains(&files, &manifest, keys) {
             Ok((written, state)) => match follows(&files, &manifest, &written, &state) {
-                Ok((recomputed, operators)) => (found.recomputed, found.operators) = (recomputed, operators),
+                Ok((recomputed, operators, standing)) => {
+                    (found.recomputed, found.operators, found.standing) = (recomputed, operators, standing);
+                }
                 Err(fault) => found.faults.push(fault),
             },
             Err(fault) => found.faults.push(fault),
@@ -262,13 +266,14 @@ fn vouched(ledger: &[Record], manifest: &Manifest, keys: &[PublicKey]) -> Result
     }
 }
 
-/// Reports must follow from the events. Returns whether their wording was also recomputed, and whose statements the run accepted.
+/// Reports must follow from the events. Returns whether their wording was also recomputed, whose statements the run accepted, and its state
+/// in words.
 fn follows(
     files: &Files,
     manifest: &Manifest,
     written: &Written,
     state: &RunState,
-) -> Result<(bool, BTreeMap<String, String>), Fault> {
+) -> Result<(bool, BTreeMap<String, String>, String), Fault> {
     let created = &state.created;
     if Digest::of_bytes(created.runbook.as_bytes()) != created.runbook_digest {
         return Err(fault(
@@ -303,7 +308,7 @@ fn follows(
         |line: &str| PublicKey::from_openssh(line).map(|key| key.fingerprint(HashAlg::Sha256).to_string());
     let operators = created.authority.operators.iter();
     let operators = operators.map(|(name, o)| (name.clone(), fingerprint(&o.key).unwrap_or_default()));
-    Ok((same_words, operators.collect()))
+    Ok((same_words, operators.collect(), words::state(&report, true)))
 }
 
 /// The part that every version derives alike from the same events, without wording and without derived files.

@@ -1,8 +1,9 @@
-//! What commands say about a bundle that somebody changed.
+//! What commands say about a bundle: the state of its run, and that somebody changed it.
 
 use std::path::PathBuf;
 
 use crate::cli::contract::{Folder, json};
+use crate::planner::approval_policy::{asked, truststream};
 
 const REHEARSE: &[&str] = &["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"];
 
@@ -74,4 +75,17 @@ fn the_compliance_report_names_the_run_of_a_changed_bundle() {
     let table = page.split("## Evidence").nth(1).unwrap();
     assert!(table.contains(&format!("| `{name}` | was CHANGED after it was signed")), "{table}");
     assert!(!table.contains("| none |"), "{table}");
+}
+
+#[test]
+fn people_read_the_state_of_a_run_in_words_and_programs_its_outcome() {
+    let folder = truststream();
+    asked(&folder, &["failover", "truststream", "--sandbox", "region-lost", "--to", "us-east-1"]);
+    let listed = folder.ok(&["evidence", "list", "--sandbox"]);
+    assert!(listed.contains(".tar  waits for a person  SHA-256 "), "{listed}");
+    let listed = json(&folder.ok(&["evidence", "list", "--sandbox", "--output", "json"]));
+    assert_eq!(listed["bundles"][0]["outcome"], "halted", "{listed:#}");
+    let file = listed["bundles"][0]["file"].as_str().unwrap();
+    let shown = folder.ok(&["evidence", "verify", file, "--sandbox"]);
+    assert!(shown.contains(", sandbox, waits for a person"), "{shown}");
 }

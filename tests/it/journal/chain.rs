@@ -108,6 +108,9 @@ fn status_says_that_a_run_is_broken_and_shows_the_others() {
     let listed = folder.ok(&["runs", "list", "--sandbox"]);
     assert!(listed.contains(&format!("{run}  broken: ")), "{listed}");
     assert!(listed.contains("sandbox-starter-failover-s1-2"), "{listed}");
+    tamper(&path, "UPDATE ledger SET hash = 'x' WHERE seq = 3");
+    let (_, out, err) = folder.run(&["status", "--sandbox"]);
+    assert!(out.contains("JOURNAL BROKEN  ledger, entry 3: "), "{out}{err}");
 }
 
 /// What an auditor gets: the export of the store, and its public key.
