@@ -211,10 +211,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         intent: runbook.intent.to_string(),
         drill: runbook.drill,
         means: drill::means(state),
-        cancelled: state
-            .cancelled_by
-            .as_ref()
-            .map(|(who, reason)| Cancelled { who: who.clone(), reason: reason.clone() }),
+        cancelled: cancelled(state),
         returns: state.created.returns.clone(),
         from: runbook.from.as_ref().map(ToString::to_string),
         to: runbook.to.to_string(),
@@ -300,6 +297,11 @@ impl RunReport {
             ((&self.stores, self.in_doubt.as_slice()), (self.overrides.as_slice(), self.duties.as_slice()));
         self.debts = afterwards::debts(state, parts.0, parts.1);
     }
+}
+
+fn cancelled(state: &RunState) -> Option<Cancelled> {
+    let (who, reason) = state.cancelled_by.as_ref()?;
+    Some(Cancelled { who: who.clone(), reason: reason.clone() })
 }
 
 fn active(state: &RunState, attained: &Attainment) -> Active {
