@@ -250,13 +250,11 @@ impl Reading {
             }
             // A folder may be `..`.
             _ if bare != word && !bare.is_empty() => Self::Over,
-            (_, Some(has_verbs)) => {
-                if *has_verbs {
-                    Self::Verb
-                } else {
-                    Self::Value
-                }
-            }
+            (_, Some(takes)) => match takes {
+                Takes::Verbs => Self::Verb,
+                Takes::Values => Self::Value,
+                Takes::Options => Self::More,
+            },
             _ if matches!(self, Self::Global) => Self::Verb,
             _ if word.starts_with("--sandbox") => self,
             _ if valued && matches!(self, Self::Verb) => Self::Global,
@@ -271,14 +269,34 @@ impl Reading {
     }
 }
 
-/// Commands and subcommands, and whether each has subcommands.
-fn verbs() -> &'static BTreeMap<String, bool> {
-    static VERBS: OnceLock<BTreeMap<String, bool>> = OnceLock::new();
+/// What may follow the name of a command.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Takes {
+    /// Options, and nothing else.
+    Options,
+    /// A value, such as the name of a plan, which can look like any word.
+    Values,
+    /// A subcommand.
+    Verbs,
+}
+
+/// Commands and subcommands. Of several with one name, the one that takes more counts.
+fn verbs() -> &'static BTreeMap<String, Takes> {
+    static VERBS: OnceLock<BTreeMap<String, Takes>> = OnceLock::new();
     VERBS.get_or_init(|| {
+        let takes = |verb: &clap::Command| match verb.has_subcommands() {
+            true => Takes::Verbs,
+            false if verb.get_positionals().next().is_some() => Takes::Values,
+            false => Takes::Options,
+        };
         let all = parser::command();
-        let named = |verb: &clap::Command| (verb.get_name().to_owned(), verb.has_subcommands());
-        let theirs = all.get_subcommands().flat_map(clap::Command::get_subcommands).map(named);
-        theirs.chain(all.get_subcommands().map(named)).collect()
+        let theirs = all.get_subcommands().flat_map(clap::Command::get_subcommands);
+        let mut verbs = BTreeMap::new();
+        for verb in theirs.chain(all.get_subcommands()) {
+            let most = verbs.entry(verb.get_name().to_owned()).or_insert(Takes::Options);
+            *most = (*most).max(takes(verb));
+        }
+        verbs
     })
 }
 
@@ -318,6 +336,21 @@ mod tests {
             let rest = wide.lines().nth(1).unwrap();
             assert!(rest.starts_with(&" ".repeat(20)) && !rest.starts_with(&" ".repeat(21)), "{wide}");
         }
+    }
+
+    /// A word of the sentence behind it would be an argument that the command refuses.
+    #[test]
+    fn a_command_without_values_ends_before_the_next_word() {
+        let text =
+            "fix: run drctl --sandbox runs list for the list of runs; live runs have lists of their own";
+        let shown = lines(text, 60);
+        assert!(shown.lines().any(|line| line.trim() == "drctl --sandbox runs list"), "{shown}");
+        let plans = "fix: run drctl --sandbox observe webshop, which has not been observed for a long time";
+        assert!(
+            lines(plans, 60).lines().any(|line| line.trim() == "drctl --sandbox observe webshop,"),
+            "{}",
+            lines(plans, 60)
+        );
     }
 
     /// Words beside it would become its arguments where somebody copies its lines.
