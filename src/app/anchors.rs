@@ -31,6 +31,7 @@ pub fn keys(store_file: &Path, announced: Vec<PublicKey>) -> Vec<PublicKey> {
 
 /// What is beside a store.
 struct Lying {
+    file: PathBuf,
     place: String,
     is: Result<Anchor, Unproven>,
 }
@@ -65,10 +66,12 @@ fn lying_there(store_file: &Path, world: StoreWorld, keys: &[PublicKey]) -> Vec<
         let manifest = read(file, Use::Bundle, BEGINNING)?.and_then(|bytes| bundle::manifest(&*bytes, keys));
         // A rehearsal says nothing about a live store, whoever signed its bundle.
         let counts = manifest.as_ref().map_or(true, |m| m.drctl.world == world.id());
-        counts.then(|| Lying { place: file.display().to_string(), is: manifest.map(|m| of_bundle(file, &m)) })
+        let is = manifest.map(|m| of_bundle(file, &m));
+        counts.then(|| Lying { file: file.clone(), place: file.display().to_string(), is })
     });
     let file = checkpoint_of(store_file);
     let last = read(&file, Use::Checkpoint, BEGINNING).map(|bytes| Lying {
+        file: file.clone(),
         place: file.display().to_string(),
         is: bytes.and_then(|bytes| checkpoint_in(&file, &bytes, keys)),
     });
@@ -197,13 +200,26 @@ pub fn put_back(context: &Context, contents: &Contents) -> Vec<Fault> {
     lying_beside(context, contents).into_iter().filter_map(of).collect()
 }
 
-/// The damaged files beside a store. They say nothing about the store itself.
+/// The files beside a store whose signed parts are damaged. They say nothing about the store itself.
 pub fn damaged(context: &Context, contents: &Contents) -> Vec<Fault> {
+    damaged_or(context, contents, |_, _, _| None)
+}
+
+/// The same, and bundles that were changed behind their manifest. This reads every bundle in full, so it is for audits.
+pub fn damaged_or_changed(context: &Context, contents: &Contents) -> Vec<Fault> {
+    damaged_or(context, contents, changed)
+}
+
+fn damaged_or(
+    context: &Context,
+    contents: &Contents,
+    changed: impl Fn(&Path, &Head, &[PublicKey]) -> Option<String>,
+) -> Vec<Fault> {
     let keys = keys(&context.store_file(), contents.announced());
     let of = |lying: Lying| {
         let why = match &lying.is {
             Err(Unproven::Damaged(why)) => why.clone(),
-            Ok(Anchor { run: Some(head), .. }) => changed(Path::new(&lying.place), head, &keys)?,
+            Ok(Anchor { run: Some(head), .. }) => changed(&lying.file, head, &keys)?,
             _ => return None,
         };
         Some(Fault { run: lying.place, seq: 0, why })

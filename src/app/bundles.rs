@@ -19,7 +19,7 @@ pub fn name(run: &RunId, events: u64) -> String {
 /// The run in the name of a bundle.
 pub fn run_of(file: &Path) -> Option<RunId> {
     let (run, events) = file.file_stem()?.to_str()?.rsplit_once("-e")?;
-    events.parse::<u64>().ok().map(|_| RunId::new(run))
+    events.parse::<u64>().ok().and_then(|_| RunId::parse(run).ok())
 }
 
 /// The bundles in a folder, the newest run's last.

@@ -314,7 +314,7 @@ fn figure(
 ) -> Figure {
     let Some(from) = from else { return Figure::UNKNOWN };
     let value = to.unwrap_or_else(|| now - unturned(state)).since(from);
-    let least = if to.is_some() && end.unusual { value.minus(end.most) } else { value };
+    let least = if to.is_some() { value.minus(end.most) } else { value };
     let resolution_ms = start.most.max(end.most);
     let basis = match (known && to.is_some(), state.clock_jumped) {
         // The failed samples show the least. Nobody sampled before the first of them, so the outage can only have begun earlier; or nobody

@@ -1,5 +1,7 @@
 //! A figure compared with its objective, and its text, which every rendering uses.
 
+use std::cmp::Ordering;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -49,7 +51,7 @@ pub struct Measured {
 pub struct Accepted {
     /// The accepted loss, in seconds.
     pub accepted_s: f64,
-    /// Whether the figure exceeds it, or is unknown.
+    /// Whether the figure exceeds it, or does not prove that it does not.
     pub beyond: bool,
     /// A description for people.
     pub text: String,
@@ -63,7 +65,7 @@ impl Accepted {
             Basis::LowerBound => "the loss is at least",
             Basis::Measured | Basis::Unknown | Basis::NotApplicable => "the loss is",
         };
-        let beyond = achieved_s.is_none_or(|s| s > accepted_s);
+        let beyond = basis == Basis::LowerBound || achieved_s.is_none_or(|s| s > accepted_s);
         // Like `shown`, but in full.
         let whole = |s: f64| if basis == Basis::LowerBound { s.floor() } else { s };
         let found =
@@ -71,6 +73,9 @@ impl Accepted {
         let accepted = Dur::from_secs_f64(accepted_s).in_full();
         let text = match (achieved_s, beyond) {
             (None, _) => format!("accepted: {accepted}; {what} {found}"),
+            (Some(s), true) if s <= accepted_s => {
+                format!("accepted: {accepted}; {what} {found}: not proven to be within what was accepted")
+            }
             (Some(_), true) => format!("accepted: {accepted}; {what} {found}: beyond what was accepted"),
             (Some(_), false) => format!("accepted: {accepted}; {what} {found}: within what was accepted"),
         };
@@ -277,31 +282,32 @@ fn accepted_of(state: &RunState, component: &ComponentName) -> Option<Dur> {
     state.waivers.iter().filter(of).filter_map(|waiver| waiver.accept_loss_ms).max()
 }
 
-/// The recovery point. Stores with an objective of their own are judged by it, the others by the worst figure; the worst verdict counts.
+/// The recovery point. Each store is judged by its objective, and the worst verdict counts.
 pub(super) fn rpo(state: &RunState, attained: &Attainment) -> Measured {
     let has_own = |component: &ComponentName| state.runbook.component_objectives.contains_key(component);
     let (own, rest): (Vec<_>, Vec<_>) = attained.stores.iter().partition(|(component, _)| has_own(component));
     let owes = state.proves_no_objective().is_some() || state.owed().next().is_some();
     let earlier = |component: &ComponentName| attained.replaced.get(component);
-    let least = rest.iter().filter_map(|(component, _)| attained.least.get(*component)).max().copied();
-    let rest = rest.into_iter().map(|(component, (figure, _))| (*figure, earlier(component)));
-    let rest = rest.reduce(|a, b| if a.0.worse(b.0) == a.0 { a } else { b });
-    let rest = rest.or_else(|| own.is_empty().then_some((attained.rpo, None)));
-    let rest = rest.map(|(figure, earlier)| {
-        Measured::new(figure, state.runbook.objectives.rpo_ms).at_least(least).replacing(earlier)
+    let rest = rest.into_iter().map(|(component, (figure, _))| {
+        let least = attained.least.get(component).copied();
+        Measured::new(*figure, state.runbook.objectives.rpo_ms).at_least(least).replacing(earlier(component))
     });
     let own = own
         .into_iter()
         .map(|(component, (figure, _))| rpo_of(state, component, (*figure, earlier(component))));
-    let stricter = |a: &Measured, b: &Measured| {
-        let of = |m: &Measured| (m.verdict, m.achieved_s.unwrap_or(f64::INFINITY));
-        let ((one, least), (other, most)) = (of(a), of(b));
-        one.cmp(&other).then(least.total_cmp(&most))
-    };
     let all = own.chain(rest).map(|rpo| rpo.unless(owes));
     let worst = all.max_by(stricter);
     let worst = worst.unwrap_or_else(|| Measured::new(attained.rpo, state.runbook.objectives.rpo_ms));
     worst.tried_by(&state.runbook).known_at(attained.losses_as_of.values().max().copied())
+}
+
+/// Orders the figures of stores by what they prove, the worst last. Where nothing is proven, a loss without a known end is worse than any
+/// bound.
+fn stricter(a: &Measured, b: &Measured) -> Ordering {
+    let endless = |m: &Measured| m.verdict == Verdict::NotProven && m.basis == Basis::LowerBound;
+    let of = |m: &Measured| (m.verdict, m.achieved_s.is_none(), endless(m));
+    let seconds = |m: &Measured| m.achieved_s.unwrap_or(f64::INFINITY);
+    of(a).cmp(&of(b)).then(seconds(a).total_cmp(&seconds(b)))
 }
 
 /// Template filters for durations and figures, so that all renderings agree.
@@ -321,6 +327,41 @@ pub(super) fn filters(environment: &mut minijinja::Environment<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whatever the names of the stores, so in both orders.
+    #[test]
+    fn a_loss_without_a_known_end_is_not_hidden_by_a_longer_one_that_was_measured() {
+        let of = |secs, basis| Measured::new(Figure::new(Dur::secs(secs), basis), Dur::mins(5));
+        let unknown = || Measured::new(Figure::UNKNOWN, Dur::mins(5));
+        for (better, worse) in [
+            (of(2, Basis::Measured), of(0, Basis::LowerBound)),
+            (of(400, Basis::UpperBound), of(0, Basis::LowerBound)),
+            (of(400, Basis::LowerBound), of(500, Basis::Measured)),
+            (of(1, Basis::LowerBound), unknown()),
+            (unknown(), of(301, Basis::LowerBound)),
+        ] {
+            for pair in [[&better, &worse], [&worse, &better]] {
+                let found = pair.into_iter().max_by(|a, b| stricter(a, b)).unwrap();
+                assert_eq!(found.text, worse.text, "not {}", better.text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_lower_bound_is_never_within_what_was_accepted() {
+        let of = |seconds| Accepted::new(600.0, Some(seconds), Basis::LowerBound);
+        let (short, long) = (of(300.0), of(601.0));
+        assert_eq!(
+            short.text,
+            "accepted: 10m; the loss is at least 5m: not proven to be within what was accepted"
+        );
+        assert!(
+            short.beyond && long.beyond && long.text.ends_with(": beyond what was accepted"),
+            "{}",
+            long.text
+        );
+        assert!(!Accepted::new(600.0, Some(300.0), Basis::UpperBound).beyond);
+    }
 
     #[test]
     fn no_more_than_a_lower_bound_is_shown_and_no_less_than_a_loss() {

@@ -104,16 +104,16 @@ pub(super) fn of_run(state: &RunState) -> Vec<StepReport> {
     (0..state.steps.len()).map(report).collect()
 }
 
-/// The state of a step for people. After the end of a run, drctl goes on trying the methods of a pending fence, and nothing else. A request
-/// that nobody answered in time did not fail.
+/// The state of a step for people. After the end of a run, only the methods of a pending fence can still be done. A request that nobody
+/// answered in time did not fail.
 fn shown(state: &RunState, i: usize, word: &str) -> String {
-    let tried = match &state.step(i).action {
+    let pending = match &state.step(i).action {
         Action::Op(Operation::Fence(fence)) => state.owed().any(|c| *c == fence.db.component),
         _ => false,
     };
     let word = match word {
-        "pending" if state.finished() && !tried => "not begun",
-        "started" if state.finished() && tried => "still trying",
+        "pending" if state.finished() && !pending => "not begun",
+        "started" if state.finished() && pending => "not proven",
         "started" if state.finished() => "broken off",
         "failed" if approval::standing(state, i).is_some() => "rejected",
         "failed" if state.asks_people(i) => "expired",

@@ -249,8 +249,9 @@ pub fn if_promoted_now(state: &RunState, now: Timestamp) -> Vec<String> {
         state.promotion(component).is_some() && !state.promoted.contains(*component)
     };
     let words = |component: &ComponentName| {
-        let measured = state.exposure(component).filter(|measured| measured.figure.value_ms.is_some())?;
+        let measured = state.exposure(component)?;
         let figure = measured.at(now);
+        figure.value_ms?;
         let more = match measured.grows {
             true => format!(", as of {now}, and 1m more each minute"),
             false => String::new(),

@@ -138,7 +138,10 @@ fn whole(context: &Context, printer: &Printer) -> Result<Option<SqliteJournal>, 
     let contents = context.look_for_an_audit()?;
     let mut audit = verify::audit(&contents, &anchors::trust(context));
     beside(context, &contents, &mut audit);
-    if code(&audit) == exit::DONE {
+    if audit.faults.is_empty() {
+        for fault in &audit.damaged {
+            printer.note(&harmless(&format!("EVIDENCE BROKEN: {}: {}", fault.run, fault.why)));
+        }
         return Ok(Some(context.store()?));
     }
     match printer.format {
@@ -171,7 +174,7 @@ fn verify_file(printer: &Printer, file: &Path, trust: &Trust) -> Result<u8, AppE
 /// Adds what the files beside the store show, and those of them that are damaged.
 fn beside(context: &Context, contents: &Contents, audit: &mut Audit) {
     audit.faults.extend(anchors::put_back(context, contents));
-    audit.damaged = anchors::damaged(context, contents);
+    audit.damaged = anchors::damaged_or_changed(context, contents);
 }
 
 fn code(audit: &Audit) -> u8 {

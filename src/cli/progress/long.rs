@@ -7,13 +7,14 @@ use std::collections::BTreeSet;
 use crate::kinds::Operation;
 use crate::model::ids::StepId;
 use crate::model::plain::{clause, line};
+use crate::model::properties::Looks;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::Action;
 use crate::record::event::{Direction, Event, EventKind};
 use crate::record::runbook::OnFailure;
 use crate::run::RunState;
 use crate::run::model::past::Intervention;
-use crate::run::state::Mode;
+use crate::run::state::{Mode, Status};
 
 /// A step that is expected to take less than this is not called out before.
 const LEAST: Dur = Dur::mins(1);
@@ -54,8 +55,9 @@ impl Said {
             return None;
         }
         let ends = began(state, i).map(|began| began + of.estimate.timeout_ms);
-        let ends = ends
-            .filter(|_| !state.outlasts_its_time(i) && !of.background && of.estimate.timeout_ms > Dur::ZERO);
+        // A blocked step has no timeout.
+        let limited = !matches!(at.work.status, Status::Blocked { .. }) && of.estimate.timeout_ms > Dur::ZERO;
+        let ends = ends.filter(|_| limited && !state.outlasts_its_time(i) && !of.background);
         let tries = ends.map_or_else(
             || "drctl keeps trying the step".to_owned(),
             |ends| format!("drctl tries the step again until {}", ends.clock()),
@@ -68,6 +70,11 @@ impl Said {
     /// The same when drctl makes the call of a step that somebody said was done.
     pub fn called(&self, event: &Event, state: &RunState) -> Option<String> {
         let EventKind::CallIntended { step, direction: Direction::Do, .. } = &event.what else { return None };
+        let i = state.position(step)?;
+        // A first call that only replaces what the plan expects is made without an observation, so it refutes nothing.
+        if state.action(i).properties().looks == Looks::AfterTheFirstCall && state.work(i).attempts <= 1 {
+            return None;
+        }
         self.refuted(state, step, "the change is not there, so drctl makes the call itself")
     }
 }

@@ -199,7 +199,7 @@ fn a_split_names_both_sites_of_the_database_and_a_fence_is_pending_by_that_word_
         json(&folder.run(&["report", "run", RUN, "--sandbox", "--format", "json"]).1)["ended_at"].clone();
     assert!(old.is_some_and(|line| line.contains(&format!("tried {}", end.as_str().unwrap()))), "{said}");
     let steps = || folder.ok(&["runs", "show", RUN, "--sandbox"]);
-    assert!(steps().contains("\nstill trying fence.db.sql "), "{}", steps());
+    assert!(steps().contains("\nnot proven   fence.db.sql "), "{}", steps());
     let status = folder.run(&["status", "truststream", "--sandbox"]).1;
     for words in [
         "  active      split: db in us-east-1 and in us-west-2, www in us-east-1\n",
@@ -214,7 +214,7 @@ fn a_split_names_both_sites_of_the_database_and_a_fence_is_pending_by_that_word_
     assert!(resumed.contains("pending fence of db: the old primary was fenced at "), "{resumed}");
     let shown = folder.ok(&["runs", "show", RUN, "--sandbox", "--output", "json"]);
     assert_eq!(json(&shown)["fence"]["state"], "fenced", "{shown}");
-    assert!(!steps().contains("still trying") && !steps().contains("\nstarted "), "{}", steps());
+    assert!(!steps().contains("not proven   fence") && !steps().contains("\nstarted "), "{}", steps());
     // What the old primary committed after the promotion is lost, whatever the replica had: that is known now.
     let rpo = &json(&shown)["rpo"];
     assert_eq!((&rpo["basis"], &rpo["verdict"]), (&"upper_bound".into(), &"missed".into()), "{rpo:#}");
