@@ -9,7 +9,8 @@ use crate::model::ledger::Entry;
 use crate::model::waiver::{Person, one_line};
 use crate::policy::signed;
 use crate::record::event::{Event, EventKind, Signal};
-use crate::run::signal::person_of;
+use crate::run::RunState;
+use crate::run::signal::{self, person_of};
 
 /// What is wrong with the statements in these entries of the ledger: the run, the entry, and why. Each is signed as it stands, and each
 /// that its run has read has a result there.
@@ -35,7 +36,14 @@ pub(super) fn unsound(
         let result = result(events, &record.hash);
         let why = match forged(events, &run, &who, &signal) {
             Some(why) => why,
-            None if result.is_empty() || result.iter().any(|what| answers(what, &who, &signal)) => continue,
+            None if result.is_empty() => continue,
+            None if result.iter().any(|what| answers(what, &who, &signal)) => {
+                let refused = result.iter().any(|what| matches!(what, EventKind::SignalRefused { .. }));
+                if !refused || is_refused(events, &record.hash, (&who, &signal)) {
+                    continue;
+                }
+                "it is marked as refused, but its run accepts it: somebody added that event".to_owned()
+            }
             None => "it is marked as read, but no event is its result: somebody removed or added an event"
                 .to_owned(),
         };
@@ -87,6 +95,36 @@ fn result(events: &[Record], statement: &Digest) -> Vec<EventKind> {
     let mut later = events.iter().filter_map(read).skip_while(|what| !of_this(what));
     let first = later.next();
     first.into_iter().chain(later.take_while(|what| !is_read(what))).collect()
+}
+
+/// Whether the run refuses a statement where its events say so. An event that refuses has no signature, so anybody who can write to the store
+/// could add one and silence a person with it.
+fn is_refused(events: &[Record], statement: &Digest, (who, signal): (&Person, &Signal)) -> bool {
+    let mut state: Option<RunState> = None;
+    let mut read = false;
+    for record in events {
+        let Ok(event) = serde_json::from_slice::<Event>(&record.bytes) else { return false };
+        if read {
+            let Some(state) = &state else { return false };
+            let led = signal::take(state, signal.clone(), who.clone(), event.at);
+            let mut trial = state.clone();
+            let mut refuses = |what: EventKind| {
+                let refused = matches!(what, EventKind::SignalRefused { .. });
+                refused || trial.apply(&Event { at: event.at, what }).is_err()
+            };
+            return led.into_iter().any(|what| refuses(what));
+        }
+        read = matches!(&event.what, EventKind::StatementRead { statement: of } if of == statement);
+        match &mut state {
+            None => state = RunState::begin(&event).ok(),
+            Some(state) => {
+                if state.apply(&event).is_err() {
+                    return false;
+                }
+            }
+        }
+    }
+    false
 }
 
 /// Whether an event is what the run made of a statement.
