@@ -11,6 +11,7 @@ use super::signal::may_skip;
 use super::state::{Mode, RunState, Status, StepState};
 use super::stopped::must_be_answered;
 use super::{approval, overriding};
+use crate::kinds::shared::fence::Unfence;
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::{Called, Operation};
 use crate::model::duty::Decision;
@@ -49,13 +50,16 @@ pub struct CalledOff {
     pub served: bool,
     /// The site where a live drill then leaves users, if the run should move them back from there.
     pub away: Option<SiteName>,
+    /// Why the run should continue first, if a cancel would leave a store without a server that takes writes.
+    pub before: Option<String>,
 }
 
 impl CalledOff {
     /// The same in one sentence.
     pub fn words(&self) -> String {
         let away = self.away.as_ref().map_or_else(String::new, |site| format!("; users then stay in {site}"));
-        format!("{}{away}", self.of_steps())
+        let before = self.before.as_ref().map_or_else(String::new, |why| format!("{why}; a cancel "));
+        format!("{before}{}{away}", self.of_steps())
     }
 
     /// What it does with the steps.
@@ -149,16 +153,43 @@ impl RunState {
             self.runbook.steps.iter().zip(&self.steps).any(promotes)
         };
         let (asked, done): (Vec<&ComponentName>, Vec<_>) = self.promoted.iter().partition(open);
+        let (closed, done): (Vec<_>, Vec<_>) = done.into_iter().partition(|of| self.admits_of(of).is_some());
         let names = |of: Vec<&ComponentName>| {
             let names: Vec<_> = of.into_iter().map(ComponentName::as_str).collect();
             (!names.is_empty()).then(|| names.join(", "))
         };
         let done = names(done)
             .map(|of| format!("{of} was promoted and takes writes that the old primary does not have"));
+        let closed = names(closed).map(|of| format!("{of} was promoted, and a promotion cannot be undone"));
         let asked =
             names(asked).map(|of| format!("the promotion of {of} was requested and cannot be withdrawn"));
-        let why: Vec<String> = done.into_iter().chain(asked).collect();
+        let why: Vec<String> = done.into_iter().chain(closed).chain(asked).collect();
         (!why.is_empty()).then(|| why.join(", and "))
+    }
+
+    /// The first step that has still to let users write to the new server of a component: the fence of the old one may have reached it by
+    /// replication.
+    fn admits_of(&self, component: &ComponentName) -> Option<usize> {
+        let lifts = |i: &usize| {
+            let step = self.step(*i);
+            let of_it = matches!(&step.action, Action::Op(Operation::Unfence(Unfence(fence))) if fence.db.component == *component);
+            of_it && !step.debt && !matches!(self.steps[*i].work.status, Status::Done(_))
+        };
+        (0..self.steps.len()).find(lifts)
+    }
+
+    /// Why the run should continue before somebody cancels it: the old primary is fenced, and nobody can write to the new one yet.
+    fn continues_first(&self) -> Option<String> {
+        if self.displaced || self.goes_no_further() || self.decided_otherwise().is_some() {
+            return None;
+        }
+        let fenced = self.promoted.iter().filter(|of| self.fenced(of).is_some());
+        let steps: Vec<&str> =
+            fenced.filter_map(|of| self.admits_of(of)).map(|i| self.step(i).id.as_str()).collect();
+        let first = if self.halted.is_some() { "resume the run first" } else { "let the run continue first" };
+        (!steps.is_empty()).then(|| {
+            format!("{} has not let users write to the new server yet, so {first}", steps.join(", "))
+        })
     }
 
     /// What a cancel would undo now, and what it would leave.
@@ -197,6 +228,7 @@ impl RunState {
                 _ => None,
             },
             users_out: past.is_some() && self.runbook.intent == Intent::Failover && !self.served_again(),
+            before: self.continues_first().filter(|_| self.mode != Mode::Cancelling),
             past,
         }
     }

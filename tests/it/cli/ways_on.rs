@@ -6,7 +6,7 @@ use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule};
 use drctl::record::action::{Action, Check, Gate, Write};
-use drctl::record::event::{EventKind, Outcome};
+use drctl::record::event::{Event, EventKind, Outcome};
 use drctl::record::runbook::{OnFailure, Phase, Step};
 use drctl::run::RunState;
 use drctl::run::state::{Mode, Status};
@@ -97,6 +97,32 @@ fn a_cancel_during_a_promotion_says_that_it_was_requested_and_not_that_it_was_do
         assert_eq!(why(status), "the promotion of db was requested and cannot be withdrawn");
     }
     assert_eq!(why(DONE), "db was promoted and takes writes that the old primary does not have");
+}
+
+/// The fence of the old primary came over by replication. Until the run lifts it, no server takes the writes of users.
+#[test]
+fn a_cancel_between_a_promotion_and_its_admission_says_that_the_run_should_go_on_first() {
+    let all = events(&moving(Intent::Switchover, "calm", 1).rehearse().unwrap());
+    let after = |step: &str| {
+        let ends =
+            |e: &Event| matches!(&e.what, EventKind::StepFinished { step: s, .. } if s.as_str() == step);
+        let ended = all.iter().position(ends).unwrap_or_else(|| panic!("{step}"));
+        RunState::fold(&all[..=ended]).unwrap()
+    };
+    let mut closed = after("promote.db");
+    let off = closed.called_off();
+    assert_eq!(off.past.as_deref(), Some("db was promoted, and a promotion cannot be undone"));
+    let first = |first: &str| {
+        format!("admit.db has not let users write to the new server yet, so {first}; a cancel closes the run")
+    };
+    assert!(off.words().starts_with(&first("let the run continue first")), "{}", off.words());
+    closed.halted = Some("paused".to_owned());
+    let words = closed.called_off().words();
+    assert!(words.starts_with(&first("resume the run first")), "{words}");
+    let off = after("admit.db").called_off();
+    let past = off.past.clone().unwrap();
+    assert!(past.contains("db was promoted and takes writes that the old primary does not have"), "{past}");
+    assert_eq!(off.before, None, "{off:?}");
 }
 
 /// A step that failed after a part of its calls may have changed something.
