@@ -11,6 +11,7 @@ use crate::model::intent::{Drill, Intent};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::record::event::{Outcome, WorldKind};
+use crate::report::onward;
 use crate::run::RunState;
 use crate::run::drill::{called_off, felt, is_way_there, moved};
 use crate::run::state::Mode;
@@ -73,25 +74,35 @@ pub fn way_on(state: &RunState) -> String {
     }
 }
 
-/// What to do while users are in the other site only for a drill.
-pub fn way_back_is_owed(state: &RunState) -> Option<String> {
+/// What to do while users are in the other site only for a drill, or are not served because a half of it was closed too early.
+pub fn way_back_is_owed(state: &RunState, runs: &[RunState]) -> Option<String> {
     let (plan, to) = (&state.created.plan, &state.runbook.to);
-    stays_away(state)
-        .then(|| format!("{plan}: users are in {to} for a drill. To move them back, run {}", again(state)))
+    let last = runs.iter().rev().find(|run| run.finished() && is_of(state, run));
+    let where_users_are = match last.filter(|last| onward::out(last).is_some()) {
+        Some(last) => {
+            format!("users are NOT served: run {} was closed before they were served again", last.created.run)
+        }
+        None => format!("users are in {to} for a drill"),
+    };
+    stays_away(state).then(|| format!("{plan}: {where_users_are}. To move them back, run {}", again(state)))
 }
 
 /// The same for this run, if users are still away because of it.
 pub fn owed_by(state: &RunState, runs: &[RunState]) -> Option<String> {
     let half = halfway(&state.created.plan, runs)?;
-    way_back_is_owed(half).filter(|_| half.created.run == state.created.run)
+    way_back_is_owed(half, runs).filter(|_| half.created.run == state.created.run)
 }
 
 /// The same for a run that is over: the first half, or a return that did not move its users back.
 pub fn owed_after(state: &RunState, runs: &[RunState]) -> Option<String> {
     let half = halfway(&state.created.plan, runs)?;
-    let of = &half.created.run;
-    let theirs = state.created.run == *of || state.created.returns.as_ref() == Some(of);
-    way_back_is_owed(half).filter(|_| theirs)
+    way_back_is_owed(half, runs).filter(|_| is_of(half, state))
+}
+
+/// Whether a run is this first half, or its return.
+pub fn is_of(half: &RunState, run: &RunState) -> bool {
+    let first = &half.created.run;
+    run.created.run == *first || run.created.returns.as_ref() == Some(first)
 }
 
 /// The command that starts the return.

@@ -2,13 +2,14 @@
 
 use crate::kinds::Operation;
 use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::shared::fence::Fence;
+use crate::kinds::shared::fence::{Fence, Unfence};
 use crate::model::ids::ComponentName;
 use crate::model::time::Timestamp;
 use crate::planner::Debt;
 use crate::record::action::Action;
 use crate::record::event::WorldKind;
 use crate::run::RunState;
+use crate::run::state::Status;
 
 /// Pending fences of one plan. A later run may have set what an earlier one left pending. Each rehearsal counts only for itself.
 pub fn debts(runs: &[RunState]) -> Vec<Debt> {
@@ -68,4 +69,38 @@ pub fn kept_out_in_one_world(runs: &[&RunState]) -> Vec<DatabaseRef> {
         .copied()
         .flat_map(|r| fences(r).into_iter().filter(|db| holds(r, db)).collect::<Vec<_>>())
         .collect()
+}
+
+/// How to use a fenced server again. No advice names a cancel that is refused, or that undoes nothing.
+pub fn to_use_again(runs: &[&RunState], db: &DatabaseRef) -> String {
+    // The fence of another server may have come over by replication, and the run has still to lift it.
+    let fences = |run: &&RunState| {
+        run.runbook.steps.iter().zip(&run.steps).any(|(step, at)| match &step.action {
+            Action::Op(Operation::Fence(of)) => of.db.is(db) && at.began().is_some() && !at.taken_back(),
+            Action::Op(Operation::Unfence(Unfence(of))) => {
+                of.db.is(db)
+                    && run.promoted.contains(&db.component)
+                    && !matches!(at.work.status, Status::Done(_))
+            }
+            _ => false,
+        })
+    };
+    match runs.iter().rev().copied().find(fences) {
+        None => {
+            "to use that server again, cancel the run that fenced it (drctl runs cancel RUN --reason TEXT)"
+                .to_owned()
+        }
+        Some(run) if run.finished() => format!("run {} fenced it and is over", run.created.run),
+        Some(run) if run.called_off().past.is_some() => {
+            format!(
+                "run {} fenced it, and a cancel does not undo that; to continue it, run {}",
+                run.created.run,
+                run.to_go_on()
+            )
+        }
+        Some(run) => {
+            let cancel = run.created.command("runs cancel", " --reason TEXT");
+            format!("to use that server again, cancel the run that fenced it ({cancel})")
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `drctl status`: one screen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{rows, runs_list, summed};
 use crate::app::clients_left::{self, ClientsLeft};
@@ -28,6 +28,7 @@ use crate::model::plain::count;
 use crate::model::time::Timestamp;
 use crate::model::waiver::harmless;
 use crate::plan::Plan;
+use crate::plan::types::Component;
 use crate::planner::Debt;
 use crate::probe::Recorder;
 use crate::record::event::WorldKind;
@@ -183,18 +184,18 @@ fn one(
     let of_plan: Vec<RunState> = runs.iter().filter(|r| r.created.plan == plan.name).cloned().collect();
     let same_world = last.map_or_else(Vec::new, |last| run_states::of_one_world(last, &of_plan));
     let fencing = active::fencing(plan, &seen, &pending_fences::kept_out_in_one_world(&same_world));
-    let (owed, users) = (pending_fences::debts(&of_plan), not_served(&of_plan));
-    let clients = clients_left::left(&same_world, plan, (&seen, now), &owed);
-    let protection = protection(plan, (&seen, now), &fencing, &without_standby(&same_world));
-    let left: Vec<(Left, bool)> = in_doubt::left(&run_states::undriven(store, of_plan), now)
-        .into_iter()
-        .map(|left| (left.clone(), left.took_effect(&seen, now)))
-        .collect();
     // Somebody may have moved it back by other means.
     let half = live_drill::halfway(&plan.name, runs)
         .filter(|half| scenario.is_some() || site.site().is_none_or(|site| *site == half.runbook.to));
     let broken_off = live_drill::broken_off(&plan.name, runs);
-    let drill = of_drill(store, broken_off, half);
+    let drill = of_drill(store, (broken_off, half), runs);
+    let (owed, users) = (pending_fences::debts(&of_plan), not_served(&of_plan, half));
+    let clients = clients_left::left(&same_world, plan, (&seen, now), &owed);
+    let protection = protection(plan, (&seen, now), &fencing, &same_world);
+    let left: Vec<(Left, bool)> = in_doubt::left(&run_states::undriven(store, of_plan), now)
+        .into_iter()
+        .map(|left| (left.clone(), left.took_effect(&seen, now)))
+        .collect();
     let of_plan = runs.iter().filter(|r| r.created.plan == plan.name);
     let unapproved: Vec<(&RunId, Override)> = of_plan
         .flat_map(|run| overrides::of_run(run, now).into_iter().map(|over| (&run.created.run, over)))
@@ -246,7 +247,11 @@ fn names(fences: &Fences, proven: bool) -> String {
 }
 
 /// The live drill that somebody has to end.
-fn of_drill(store: &SqliteJournal, broken_off: Option<&RunState>, half: Option<&RunState>) -> Option<String> {
+fn of_drill(
+    store: &SqliteJournal,
+    (broken_off, half): (Option<&RunState>, Option<&RunState>),
+    runs: &[RunState],
+) -> Option<String> {
     let driven = |state: &RunState| RunLock::is_held(&Context::lock_folder(store), &state.created.run);
     match broken_off {
         Some(state) if driven(state) => Some(format!("LIVE DRILL  {} running now", state.runbook.way())),
@@ -255,19 +260,23 @@ fn of_drill(store: &SqliteJournal, broken_off: Option<&RunState>, half: Option<&
             None => format!("LIVE DRILL BROKEN OFF  {}", live_drill::way_on(state)),
         }),
         None => {
-            half.and_then(live_drill::way_back_is_owed).map(|words| format!("LIVE DRILL HALFWAY  {words}"))
+            let words = live_drill::way_back_is_owed(half?, runs)?;
+            Some(format!("LIVE DRILL HALFWAY  {words}"))
         }
     }
 }
 
-/// Whether users were not served when the last run that moves them stopped or was given up, and as of when: nobody has checked since.
-fn not_served(of_plan: &[RunState]) -> Option<String> {
+/// Whether users were not served when the last run that moves them stopped or was given up, and as of when: nobody has checked since. The
+/// line of a live drill that is half done has the next step.
+fn not_served(of_plan: &[RunState], half: Option<&RunState>) -> Option<String> {
     let moves = |state: &&RunState| {
         state.runbook.intent.has_rto() && state.runbook.drill != Some(crate::model::intent::Drill::Tabletop)
     };
     let last = of_plan.iter().rev().find(moves)?;
     let words = super::outcome::out(last)?;
-    let next = super::outcome::after_the_end(last).map_or_else(String::new, |next| format!("; {next}"));
+    let of_drill = half.is_some_and(|half| live_drill::is_of(half, last));
+    let next = super::outcome::after_the_end(last).filter(|_| !of_drill);
+    let next = next.map_or_else(String::new, |next| format!("; {next}"));
     Some(format!("{words}, as of {} (run {}){next}", last.last_at, last.created.run))
 }
 
@@ -359,15 +368,15 @@ impl Protection {
     }
 }
 
-/// Protected means that every store has a writer and a replica that answers. Unknown never counts as protected. `bare` are the stores that
-/// runs promoted and left without a standby.
+/// Protected means that every store has a writer and a replica that answers. Unknown never counts as protected. `runs` are those of the
+/// same world.
 fn protection(
     plan: &Plan,
     (seen, now): (&Estate, Timestamp),
     fencing: &Fences,
-    bare: &BTreeSet<ComponentName>,
+    runs: &[&RunState],
 ) -> Protection {
-    if !plan.components.values().any(crate::plan::types::Component::is_store) {
+    if !plan.components.values().any(Component::is_store) {
         return Protection::Unknown("the plan has no database".to_owned());
     }
     for component in plan.components.values() {
@@ -409,17 +418,14 @@ fn protection(
         }
         if writers.is_empty() {
             return match unseen.is_empty() {
-                true => Protection::Unprotected(kept_out_by_a_fence(
-                    &component.name,
-                    fencing.get(&component.name),
-                )),
+                true => Protection::Unprotected(kept_out_by_a_fence((plan, component), (fencing, runs))),
                 false => Protection::Unknown(format!(
                     "the server that takes the writes of {} is unknown",
                     component.name
                 )),
             };
         }
-        if replicas == 0 && bare.contains(&component.name) {
+        if replicas == 0 && without_standby(runs).contains(&component.name) {
             return Protection::Unprotected(format!(
                 "no standby follows {} ({} cannot be observed)",
                 component.name,
@@ -438,14 +444,22 @@ fn protection(
 }
 
 /// The message about a fence that a run left, which keeps users out of a working primary.
-fn kept_out_by_a_fence(name: &ComponentName, fence: Option<&Fencing>) -> String {
+fn kept_out_by_a_fence(
+    (plan, component): (&Plan, &Component),
+    (fencing, runs): (&Fences, &[&RunState]),
+) -> String {
+    let name = &component.name;
     let none = format!("no server takes the writes of {name}");
-    let Some(Fencing { site, proven }) = fence else { return none };
+    let Some(Fencing { site, proven }) = fencing.get(name) else { return none };
     if !proven {
         return format!("{name} is being fenced in {site}, and no other server takes its writes");
     }
-    let lift = "to use that server again, cancel the run that fenced it (drctl runs cancel RUN --reason TEXT). To lift the fence by hand: for each member of drctl_fenced, run ALTER ROLE .. LOGIN and REVOKE drctl_fenced FROM ..; for each database that takes no connections, run ALTER DATABASE .. WITH ALLOW_CONNECTIONS true";
-    format!("{none}; the server in {site} is fenced; {lift}")
+    let Role::Store(spec) = component.role() else { return none };
+    let again = spec
+        .server(plan, name, site)
+        .map_or_else(String::new, |db| format!("; {}", pending_fences::to_use_again(runs, &db)));
+    let by_hand = "To lift the fence by hand: for each member of drctl_fenced, run ALTER ROLE .. LOGIN and REVOKE drctl_fenced FROM ..; for each database that takes no connections, run ALTER DATABASE .. WITH ALLOW_CONNECTIONS true";
+    format!("{none}; the server in {site} is fenced{again}. {by_hand}")
 }
 
 /// Settings of servers that will cause problems in a recovery, and clients that do not connect to the writer.

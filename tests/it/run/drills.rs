@@ -20,12 +20,12 @@ use crate::run::resume::events;
 use crate::support::rig::{BEGAN, Rehearsed, Rig, truststream};
 use crate::support::shop::until;
 
-fn live() -> Rig {
+pub fn live() -> Rig {
     let rig = Rig::new(truststream(), "calm", 1);
     Rig { intent: Intent::Switchover, drill: Some(Drill::Live), ..rig }
 }
 
-fn rehearsed(rig: &Rig) -> Rehearsed {
+pub fn rehearsed(rig: &Rig) -> Rehearsed {
     rig.rehearse().unwrap_or_else(|refusals| panic!("{refusals:#?}"))
 }
 
@@ -63,7 +63,7 @@ fn nothing_of_a_tabletop_drill_is_ever_done() {
     assert!(!goes_on(&begun));
 }
 
-fn fails(whole: &Rehearsed) -> EventKind {
+pub fn fails(whole: &Rehearsed) -> EventKind {
     let good = |e: &&Event| matches!(&e.what, EventKind::ProbeTurned { probe, .. } if probe == "public");
     let first = events(whole).into_iter().find(|e| good(&e)).unwrap();
     let EventKind::ProbeTurned { probe, detail, .. } = first.what else { unreachable!() };

@@ -11,6 +11,7 @@ pub(crate) mod doubtful_calls;
 pub(crate) mod drills;
 pub(crate) mod gates;
 pub(crate) mod guards;
+pub(crate) mod half_drills;
 pub(crate) mod handed_on_runs;
 pub(crate) mod hard_cases;
 pub(crate) mod judged_databases;
