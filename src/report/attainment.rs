@@ -14,6 +14,9 @@ use crate::run::exposure::Replayed;
 use crate::run::state::{Mode, Status, StepState, Turn};
 use crate::run::{RunState, exposure};
 
+/// A figure that a later finding replaced, and the time that it held for, if it grew.
+pub type Earlier = (Figure, Option<Timestamp>);
+
 /// The achieved figures.
 #[derive(Clone, Debug)]
 pub struct Attainment {
@@ -26,7 +29,7 @@ pub struct Attainment {
     /// By store.
     pub stores: BTreeMap<ComponentName, (Figure, Exposure)>,
     /// Figures that later findings replaced, by store.
-    pub replaced: BTreeMap<ComponentName, Figure>,
+    pub replaced: BTreeMap<ComponentName, Earlier>,
     /// The minimum loss by store, if the old primary is known to have committed after the promotion.
     pub least: BTreeMap<ComponentName, Dur>,
     /// The first failed public probe.
@@ -361,18 +364,23 @@ fn taken_to(taken: &Exposure, now: Timestamp) -> (Figure, Exposure) {
 }
 
 /// The loss as it was reported at the end of the run, for stores whose old primary was fenced or compared later.
-fn replaced(state: &RunState) -> BTreeMap<ComponentName, Figure> {
+fn replaced(state: &RunState) -> BTreeMap<ComponentName, Earlier> {
     let of = |(component, at): (&ComponentName, &Timestamp)| {
         let exposure = state.exposure(component)?;
         let paid = state.debts.get(component).and_then(|debt| debt.paid.as_ref()).map(|(paid, _)| *paid);
         let said = match paid {
-            // For a growing loss, the value before the fence was set.
-            Some(paid) => exposure.at(state.finished_at.map_or(paid, |over| over.min(paid))),
+            // For a growing loss, the value before the fence was set. Later looks showed a higher one.
+            Some(paid) => {
+                let until = state.finished_at.map_or(paid, |over| over.min(paid));
+                let figure = exposure.at(until);
+                let grew = exposure.grows && figure.value_ms.is_some();
+                (figure, grew.then_some(until))
+            }
             None if state.debts.contains_key(component) => return None,
             None => {
                 let figure = exposure.at(*at);
                 let (now, _) = contradicted(state, component, (figure, exposure.clone()));
-                (now != figure).then_some(figure)?
+                (now != figure).then_some((figure, None))?
             }
         };
         Some((component.clone(), said))

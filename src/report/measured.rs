@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::attainment::Attainment;
+use super::attainment::{Attainment, Earlier};
 use crate::model::ids::ComponentName;
 use crate::model::intent::Drill;
 use crate::model::measure::{Basis, Figure, Verdict};
@@ -140,10 +140,13 @@ impl Measured {
         }
     }
 
-    /// Mentions the earlier figure that a later finding replaced.
-    fn replacing(self, earlier: Option<&Figure>) -> Self {
+    /// Mentions the earlier figure that a later finding replaced. While it grew, each screen showed another one.
+    fn replacing(self, earlier: Option<&Earlier>) -> Self {
         match earlier {
-            Some(earlier) => Self { text: format!("{}, reconciled: replaces {earlier}", self.text), ..self },
+            Some((earlier, at)) => {
+                let at = at.map_or_else(String::new, |at| format!(", as of {at}"));
+                Self { text: format!("{}, reconciled: replaces {earlier}{at}", self.text), ..self }
+            }
             None => self,
         }
     }
@@ -195,7 +198,7 @@ impl Measured {
     #[must_use]
     pub fn or_held(
         self,
-        (figure, earlier, least): (Figure, Option<&Figure>, Option<Dur>),
+        (figure, earlier, least): (Figure, Option<&Earlier>, Option<Dur>),
         (own, held): (Dur, Dur),
     ) -> Self {
         if held >= own || !self.applies() {
@@ -264,7 +267,7 @@ pub(super) fn rto(state: &RunState, attained: &Attainment) -> Measured {
 pub(super) fn rpo_of(
     state: &RunState,
     component: &ComponentName,
-    (figure, earlier): (Figure, Option<&Figure>),
+    (figure, earlier): (Figure, Option<&Earlier>),
 ) -> Measured {
     let least = exposure::at_least(state, component);
     let unproven = state.proves_no_objective().is_some() || state.owed().any(|c| c == component);
