@@ -164,7 +164,7 @@ pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
     };
     let asked = state.asked_old_primary(component);
     // A step that waits for an answer has no event of its own meanwhile. It was last tried when the old primary was last asked.
-    let unanswered = asked.filter(|asked| asked.answered.is_none()).map(|asked| (asked.since, asked.until));
+    let unanswered = asked.filter(|asked| asked.answered.is_none()).map(|asked| (asked.silent, asked.until));
     let words = |i: usize| {
         let (step, work) = (&state.step(i).id, &state.steps[i].work);
         let calls = match work.attempts {
@@ -172,8 +172,8 @@ pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
             1 => ", 1 call".to_owned(),
             n => format!(", {n} calls"),
         };
-        if let (Status::Started, None, Some((since, until))) = (&work.status, &work.reason, unanswered) {
-            return format!("{until} {step}{calls}: no answer since {since}");
+        if let (Status::Started, None, Some((silent, until))) = (&work.status, &work.reason, unanswered) {
+            return format!("{until} {step}{calls}: no answer since {silent}");
         }
         let what = match (&work.status, &work.reason) {
             (Status::Done(_), _) => "proven".to_owned(),
@@ -187,7 +187,7 @@ pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
     };
     let last = state.after_end.get(component).and_then(|tries| tries.last.as_ref());
     let last = last.map(|look| format!("{} look at the new primary: {}", look.at, look.seen));
-    let old = asked.map(|Asked { db, since, until, answered }| match answered {
+    let old = asked.map(|Asked { db, since, until, answered, .. }| match answered {
         Some(at) => format!("{at} old primary {}: {} answered", db.id, db.place.name),
         None => format!("{until} old primary {}: no answer; asked every second since {since}", db.id),
     });

@@ -21,6 +21,8 @@ pub struct Asked<'s> {
     pub db: &'s DatabaseRef,
     /// Since when the last process asked.
     pub since: Timestamp,
+    /// Since when no answer came, whatever process asked.
+    pub silent: Timestamp,
     /// The last time at which it is known that it asked.
     pub until: Timestamp,
     /// When the first answer in that time came.
@@ -37,8 +39,10 @@ impl RunState {
         let look = self.after_end.get(component).and_then(|tries| tries.last.as_ref()).map(|look| look.at);
         let end = self.finished_at.unwrap_or(self.last_at);
         let until = look.map_or(end, |look| look.max(end));
-        let answered = self.answered.get(&db.place.name).copied().filter(|at| *at >= since);
-        (until >= since).then_some(Asked { db, since, until, answered })
+        let last = self.answered.get(&db.place.name).copied();
+        let silent = last.map_or(debt.since, |at| at.max(debt.since));
+        let answered = last.filter(|at| *at >= since);
+        (until >= since).then_some(Asked { db, since, silent, until, answered })
     }
 
     /// Records a look at the new primary of a component.

@@ -232,6 +232,9 @@ fn a_split_names_both_sites_of_the_database_and_a_fence_is_pending_by_that_word_
     }
 }
 
+/// What a process did that had no answer, before the time of its first question.
+const ASKED: &str = "no answer; asked every second since ";
+
 /// The new primary answers, so looks at it say nothing about the old one.
 #[test]
 fn a_fence_that_stays_pending_says_that_the_old_primary_was_asked_again_and_did_not_answer() {
@@ -249,17 +252,19 @@ fn a_fence_that_stays_pending_says_that_the_old_primary_was_asked_again_and_did_
     assert!(result.ends_with("; the fence is still pending"), "{result}");
     let after = tried();
     assert!(after > before, "a later process asked again: {before} {after}");
-    // Each method names the time at which this process last tried it, and since when it had no answer then.
+    // Each method names the time at which this process last tried it, and since when no process had an answer.
     let span = |line: &str, words: &str| {
         let (until, since) = line.split_once(words).unwrap_or_else(|| panic!("{words}: {line}"));
         let until = until.trim().trim_start_matches("tried ").split(' ').next().unwrap().to_owned();
         (until, since.to_owned())
     };
-    let asked = span(&after, "no answer; asked every second since ");
+    let (asked, first) = (span(&after, ASKED), span(&before, ASKED));
+    assert!(asked.1 > first.1, "each process asks: {before} {after}");
+    let silent = (asked.0, first.1);
     let methods: Vec<_> = out.lines().filter(|line| line.contains(" fence.db.")).collect();
     let methods: Vec<_> = methods.iter().filter(|line| line.contains("tried ")).collect();
     assert!(!methods.is_empty(), "{out}");
-    methods.iter().for_each(|line| assert_eq!(span(line, "no answer since "), asked, "{out}"));
+    methods.iter().for_each(|line| assert_eq!(span(line, "no answer since "), silent, "{out}"));
     let report = json(&folder.run(&["report", "run", RUN, "--sandbox", "--format", "json"]).1);
     let text = report["debts"][0]["text"].as_str().unwrap();
     assert!(text.ends_with(", 0 fence calls, because truststream-db did not answer"), "{text}");
