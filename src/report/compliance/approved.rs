@@ -93,6 +93,8 @@ fn overridden(over: &Override, before: &[Person]) -> Approved {
         let late = late.map_or_else(String::new, |late| format!(", {late} LATE"));
         said.push(format!("approved afterwards by {}{late}", names(&over.approved_by)));
     }
+    // A rejection after an override answers for its seat, which still lacks an approval.
+    said.extend(over.refused.iter().map(|no| format!("rejected by {}", no.who)));
     if !over.owed_by.is_empty() {
         let due = late.map_or_else(
             || format!("due by {}", when(over.due_at)),

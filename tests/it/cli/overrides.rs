@@ -31,6 +31,13 @@ fn the_approvals_that_an_override_in_a_rehearsal_owes_are_duties() {
     assert_eq!(by(&folder, "cy.key", &["reject", &run, GATE, "--reason", "too early"]).0, 0);
     let duties = folder.ok(&["duties", "--sandbox"]);
     assert!(duties.contains("overridden by ivy: DBA unreachable; rejected by cy: too early)"), "{duties}");
+    // An auditor sees in the table and in the file that somebody answered, and with what.
+    let compliance = ["report", "compliance", "--sandbox", "--format"];
+    let cell = "approved by kim; rejected by cy; missing: dba and engineering-lead, due by 2026-";
+    for format in ["md", "csv"] {
+        let text = folder.ok(&[&compliance[..], &[format]].concat());
+        assert!(text.contains(cell), "{format}: {text}");
+    }
     // Nobody watches a rehearsal.
     let owed = json(&folder.ok(&["duties", "list", "--all", "--sandbox", "--output", "json"]));
     assert_eq!(owed["duties"].as_array().unwrap().len(), 1, "{owed:#}");
