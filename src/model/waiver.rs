@@ -211,6 +211,11 @@ impl Waiver {
         format!("{}{of} of {plan}{loss}", self.rule)
     }
 
+    /// The same with the person and the reason. The comma parts the person from the writes.
+    pub fn told(&self, plan: &PlanName) -> String {
+        format!("{}, by {}: {}", self.subject(plan), self.who, self.reason)
+    }
+
     /// Whether the waiver covers `rule` for `component`.
     pub fn covers(&self, rule: Rule, component: Option<&ComponentName>) -> bool {
         self.rule == rule && (self.component.is_none() || self.component.as_ref() == component)

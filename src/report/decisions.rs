@@ -51,10 +51,10 @@ pub fn of_run(state: &RunState, from: Sources<'_>) -> Vec<Decision> {
     };
     let said = said::placed(state);
     let said = said.iter().map(|(place, said)| one((*place, said.at), STATEMENT, said.told()));
-    let waived = from.waivers.iter().map(|waiver| {
-        let text = format!("{} by {}: {}", waiver.subject(&state.created.plan), waiver.who, waiver.reason);
-        one(given(state, waiver), "Waived", text)
-    });
+    let waived = from
+        .waivers
+        .iter()
+        .map(|waiver| one(given(state, waiver), "Waived", waiver.told(&state.created.plan)));
     let overridden = from.overrides.iter().map(|over| {
         let is = |what: &EventKind| matches!(what, EventKind::Overridden { step, .. } if *step == over.step);
         one((place(state, over.at, is), over.at), "Override", over.text.clone())

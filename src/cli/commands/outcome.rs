@@ -246,7 +246,7 @@ fn colour(state: &RunState, report: &RunReport) -> u8 {
 /// What people accepted and overrode.
 fn people(p: &Printer, report: &RunReport, plan: &PlanName) {
     for w in &report.waivers {
-        p.line(&format!("  waived   {}, by {}: {}", w.subject(plan), w.who, w.reason));
+        p.line(&format!("  waived   {}", w.told(plan)));
     }
     for by in &report.by_people {
         let label = if by.what == "skipped" { "skipped " } else { "by hand " };

@@ -153,7 +153,7 @@ pub fn show_beginning(
     for waiver in &runbook.waivers {
         let subject = waiver.subject(&runbook.plan);
         let who = author(&waiver.who, signs);
-        p.line(&format!("waived         {subject} by {who}: {}", waiver.reason));
+        p.line(&format!("waived         {subject}, by {who}: {}", waiver.reason));
     }
     for note in runbook.all_notes() {
         p.line(&format!("note           {note}"));

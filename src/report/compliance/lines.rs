@@ -118,7 +118,7 @@ fn what(run: &RunState) -> String {
 
 fn waivers(run: &RunState, all: &[Waiver]) -> Vec<String> {
     let used = all.iter().filter(|waiver| run.waives_nothing(waiver).is_none());
-    used.map(|w| format!("{} by {}: {}", w.subject(&run.created.plan), w.who, w.reason)).collect()
+    used.map(|waiver| waiver.told(&run.created.plan)).collect()
 }
 
 impl RunLine {

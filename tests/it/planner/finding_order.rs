@@ -39,7 +39,7 @@ fn the_worst_finding_of_an_auditor_comes_first() {
     let (_, screen, err) = folder.run(&[&start[..], &accept].concat());
     // Of several plans, each accepted loss names its plan and its component.
     let subject = "unfenced-promotion for db of truststream, with an accepted loss of up to 5m of writes";
-    assert!(screen.contains(&format!("waived   {subject} by ")), "{screen}");
+    assert!(screen.contains(&format!("waived   {subject}, by ")), "{screen}");
     assert!(err.contains("truststream: --waive unfenced-promotion is taken as "), "{err}");
     let (_, out, err) = folder.run(&["report", "compliance", "--sandbox", "--format", "json"]);
     let told = json(&out);
@@ -54,7 +54,11 @@ fn the_worst_finding_of_an_auditor_comes_first() {
     assert!(keys.is_sorted() && keys.len() > 2, "{keys:#?}\n{err}");
     let accepted = findings.iter().find(|f| f["text"].as_str().unwrap().starts_with("accepted: ")).unwrap();
     assert_eq!(accepted["weight"], "note", "{accepted:#}");
-    assert!(accepted["text"].as_str().unwrap().contains(subject), "{accepted:#}");
+    // The person is parted from the writes, as on the screen.
+    let by = format!("{subject}, by ");
+    assert!(accepted["text"].as_str().unwrap().contains(&by), "{accepted:#}");
+    let report = folder.ok(&["report", "run", "sandbox-truststream-failover-s1-1", "--sandbox"]);
+    assert!(report.contains(&by), "{report}");
 }
 
 /// The last line has the error, and an earlier one has the warning.
