@@ -24,7 +24,7 @@ pub fn judge_return(presenter: &dyn RunPresenter, first: &RunState, back: &mut E
     let waits = waiting(back).is_some();
     if !waits && (!is_back || why.is_some()) {
         back.worsen(exit::NOT_RECOVERED);
-    } else if is_back && (idle.is_some() || !(report.rto.met && report.rpo.met)) {
+    } else if is_back && (idle.is_some() || !(report.rto.holds() && report.rpo.holds())) {
         back.worsen(exit::RECOVERED_BUT);
     }
     verdict(presenter, first, (back, is_back), why.or(idle).as_deref());

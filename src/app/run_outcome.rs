@@ -63,7 +63,7 @@ pub fn code_of(state: &RunState, stop: &Stop) -> u8 {
             if !state.runbook.intent.has_rto() {
                 return if state.proves_no_objective().is_some() { exit::RECOVERED_BUT } else { exit::DONE };
             }
-            if report.rto.met && report.rpo.met && !owed { exit::DONE } else { exit::RECOVERED_BUT }
+            if report.rto.holds() && report.rpo.holds() && !owed { exit::DONE } else { exit::RECOVERED_BUT }
         }
         (Mode::Finished(_), _) => exit::NOT_RECOVERED,
         (_, Stop::Approval(_) | Stop::Paused) => exit::WAITING,

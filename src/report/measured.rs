@@ -29,8 +29,8 @@ pub struct Measured {
     /// The half-width of the sampling error, in seconds. On the basis `interval`, `achieved_s` is the most, and the least is
     /// shorter by this.
     pub resolution_s: f64,
-    /// Whether the objective is proven, or there is nothing to prove.
-    pub met: bool,
+    /// Whether the objective is proven; `null` if it does not apply.
+    pub met: Option<bool>,
     /// The verdict.
     pub verdict: Verdict,
     /// Whether the run was closed while users still failed.
@@ -115,7 +115,7 @@ impl Measured {
             achieved_s: figure.value_ms.map(Dur::as_secs_f64),
             basis: figure.basis,
             resolution_s: figure.resolution_ms.as_secs_f64(),
-            met: verdict.holds(),
+            met: proven(verdict),
             verdict,
             never_recovered: false,
             as_of: None,
@@ -125,7 +125,7 @@ impl Measured {
     }
 
     fn judged(self, verdict: Verdict) -> Self {
-        Self { met: verdict.holds(), verdict, ..self }
+        Self { met: proven(verdict), verdict, ..self }
     }
 
     /// Adds a lower bound: a figure that only has an upper bound counts as missed if its lower bound exceeds the objective.
@@ -224,6 +224,11 @@ impl Measured {
         Self { achieved_s: None, basis, resolution_s, text, ..self.judged(Verdict::NotApplicable) }
     }
 
+    /// Whether the objective is proven, or there is nothing to prove.
+    pub const fn holds(&self) -> bool {
+        self.verdict.holds()
+    }
+
     /// Whether there is anything to measure.
     pub fn applies(&self) -> bool {
         self.basis != Basis::NotApplicable
@@ -246,6 +251,11 @@ impl Measured {
             false => self.text.clone(),
         }
     }
+}
+
+/// Whether a verdict proves its objective; nothing if it does not apply, which is no success.
+fn proven(verdict: Verdict) -> Option<bool> {
+    (verdict != Verdict::NotApplicable).then_some(verdict == Verdict::Met)
 }
 
 /// The objective and its component.

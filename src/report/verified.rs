@@ -254,7 +254,7 @@ fn failure(run: &RunState) -> Option<String> {
         return None;
     }
     let report = summary::report(run, run.last_at);
-    match (report.rto.met, report.rpo.met) {
+    match (report.rto.holds(), report.rpo.holds()) {
         (true, true) => None,
         (false, true) => Some("the RTO was missed, or not proven".to_owned()),
         (true, false) => Some("the RPO was missed, or not proven".to_owned()),

@@ -234,10 +234,10 @@ pub fn next(p: &Printer, state: &RunState, report: &RunReport, driven: bool) {
 /// The colour of the title.
 fn colour(state: &RunState, report: &RunReport) -> u8 {
     match report.outcome.as_str() {
-        _ if state.watch_paused() && report.rto.met && report.rpo.met => GREEN,
+        _ if state.watch_paused() && report.rto.holds() && report.rpo.holds() => GREEN,
         _ if state.watch_paused() => YELLOW,
         "passed" | "read" => GREEN,
-        "recovered" if report.rto.met && report.rpo.met => GREEN,
+        "recovered" if report.rto.holds() && report.rpo.holds() => GREEN,
         "recovered" => YELLOW,
         _ => RED,
     }

@@ -561,6 +561,8 @@ fn a_rehearsal_of_a_planned_move_begins_where_it_makes_sense() {
         let failed = report["truth"]["users_failed_s"].as_f64().unwrap_or_default();
         if verb == "reprotect" {
             assert_eq!((&report["rto"]["verdict"], failed), (&"not_applicable".into(), 0.0), "{out}");
+            // What does not apply is not met, for whoever filters by that field.
+            assert!(report["rto"]["met"].is_null() && report["rto"].get("met").is_some(), "{out}");
             continue;
         }
         let (rto, slack) = (&report["rto"]["achieved_s"], &report["rto"]["resolution_s"]);

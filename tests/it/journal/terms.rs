@@ -290,7 +290,7 @@ fn endpoints_that_are_not_the_providers_own_prove_no_objective() {
         let state = drctl::run::RunState::fold(events).unwrap();
         let report = summary::report(&state, state.last_at);
         assert!(report.rto.achieved_s.is_some() && report.rpo.achieved_s.is_some());
-        (report.rto.met, report.rpo.met, state.is_evidence())
+        (report.rto.holds(), report.rpo.holds(), state.is_evidence())
     };
     assert_eq!(met(&events), (true, true, true));
     // A process that resumes it records its endpoints: its own AWS endpoint, then somebody else's.

@@ -199,7 +199,7 @@ fn while_a_fence_is_owed_the_loss_grows_and_proves_nothing() {
     let state = &done.ended.state;
     let at = |mins| summary::report(state, state.last_at + Dur::mins(mins)).rpo;
     assert!(at(60).achieved_s.unwrap() - at(0).achieved_s.unwrap() > 3_599.0);
-    assert!(!at(0).met && !at(60).met);
+    assert!(!at(0).holds() && !at(60).holds());
 }
 
 /// A state after the prefix that meets `test`, with these additional events.
