@@ -41,6 +41,16 @@ impl RunState {
         self.runbook.steps.iter().zip(&self.steps).any(asked)
     }
 
+    /// The name under which this run set a server aside.
+    pub fn set_aside(&self, db: &DatabaseRef) -> Option<&str> {
+        self.runbook.steps.iter().zip(&self.steps).find_map(|(step, at)| {
+            let Action::Op(operation) = &step.action else { return None };
+            let (_, to) = operation.renames().filter(|(old, _)| old.is(db))?;
+            let asked = at.work.status.in_flight() || matches!(at.work.status, Status::Done(_));
+            (asked && !at.taken_back()).then_some(to.as_str())
+        })
+    }
+
     /// The valid facts about a component's fence and exposure. Facts of undone steps do not count.
     pub(super) fn known_of(&self, component: &ComponentName) -> impl Iterator<Item = &Fact> {
         let positions = self.known.get(component).into_iter().flatten();

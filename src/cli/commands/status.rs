@@ -21,7 +21,7 @@ use crate::inventory::{Estate, Knowledge, Observation, active, clients, drift, t
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::{self, Fault};
-use crate::kinds::shared::database::DatabaseState;
+use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
 use crate::kinds::{Role, State, Target};
 use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::plain::count;
@@ -393,9 +393,9 @@ fn protection(
         }
         for site in spec.at.keys() {
             let Some(db) = spec.server(plan, &component.name, site) else { continue };
-            let (id, target) = (db.id.clone(), Target::Database(db));
+            let target = Target::Database(db.clone());
             if matches!(seen.now(&target), Some(Observation::NotFound { .. })) {
-                made = format!("; {id} does not exist in {site}");
+                made = not_there(runs, &db, site);
                 continue;
             }
             let writer = writers.first().and_then(|w| spec.server(plan, &component.name, w));
@@ -441,6 +441,18 @@ fn protection(
         }
     }
     Protection::Protected
+}
+
+/// Why a server does not exist, if the last run that touched its name says so.
+fn not_there(runs: &[&RunState], db: &DatabaseRef, site: &SiteName) -> String {
+    let named = |run: &&RunState| run.set_aside(db).is_some() || run.replaced(db);
+    let last = runs.iter().rev().copied().find(named).filter(|run| !run.replaced(db));
+    let Some((run, to)) = last.and_then(|run| Some((run, run.set_aside(db)?))) else {
+        return format!("; {} does not exist in {site}", db.id);
+    };
+    let makes = !run.finished() && run.still_makes_standby(&db.component);
+    let then = if makes { "; once it continues, that run makes a new standby" } else { "" };
+    format!("; {} in {site} was set aside by run {} as {to}{then}", db.id, run.created.run)
 }
 
 /// The message about a fence that a run left, which keeps users out of a working primary.
