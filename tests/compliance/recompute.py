@@ -236,7 +236,7 @@ def unprotected(runs):
 runs, drills, told = read()
 groups, by_plan, proofs = {}, {}, {}
 counted = ("runs", "incidents", "drills", "planned", "returns", "read", "tests")
-names = (*counted, "good", "not_recovered", "not_recovered_yet", "waivers", "unfenced", "fences_pending", "overrides", "steps_without_proof", "obligations_missed", "without_evidence")
+names = (*counted, "good", "not_recovered", "not_recovered_yet", "moves_not_recovered", "moves_not_recovered_yet", "waivers", "unfenced", "fences_pending", "overrides", "steps_without_proof", "obligations_missed", "without_evidence")
 total = dict.fromkeys(names, 0)
 tally = lambda: dict.fromkeys(("met", "missed", "not_proven", "not_applicable"), 0)
 verdicts = {name: tally() for name in ("rto", "rpo", "rto_of_incidents", "rpo_of_incidents")}
@@ -275,7 +275,8 @@ for run, events in sorted(runs.items(), key=lambda pair: ms(pair[1][0]["at"])):
     total["runs"] += 1
     total[kind] += 1
     # Only a run that ended never recovered.
-    total["not_recovered" if end else "not_recovered_yet"] += kind == "incidents" and figures["rto"][3]
+    out = "not_recovered" if end else "not_recovered_yet"
+    total[out if kind == "incidents" else f"moves_{out}"] += figures["rto"][3]
     # Nothing runs in a tabletop drill, so nobody accepts a risk there.
     if runbook.get("drill") != "tabletop":
         total["waivers"] += len(runbook.get("waivers", [])) + sum(e["kind"] == "waived" for e in events)

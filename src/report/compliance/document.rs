@@ -158,6 +158,10 @@ pub struct Totals {
     pub not_recovered: usize,
     /// Incidents that have not ended, because their run stopped or is in progress, and users are not seen to be served again.
     pub not_recovered_yet: usize,
+    /// The same as `not_recovered` for planned moves and drills.
+    pub moves_not_recovered: usize,
+    /// The same as `not_recovered_yet` for planned moves and drills.
+    pub moves_not_recovered_yet: usize,
     /// Waivers: risks that named people accepted.
     pub waivers: usize,
     /// Runs that promoted a database without a proven fence, by waiver.

@@ -189,14 +189,13 @@ fn of_run(line: &RunLine, damaged: &[DamagedBundle]) -> Vec<UnnamedFinding> {
         }
         Some(_) => {}
     }
-    let out = line.not_recovered().zip(line.not_recovered_s).filter(|_| line.class == Class::Incident);
-    if let Some((recovered, seconds)) = out {
+    if let Some((recovered, seconds)) = line.not_recovered().zip(line.not_recovered_s) {
         let text = format!(
             "{recovered}: users were still out at least {} after the outage began, as of {}",
             Dur::from_secs_f64(seconds),
             super::cells::when(ended.unwrap_or(line.as_of))
         );
-        all.push((Section::Incidents, Blocking, ended.or(began), text));
+        all.push((section, Blocking, ended.or(began), text));
     }
     let unfenced = line.waived_fences.iter();
     let fence = if line.fences_pending > 0 { Blocking } else { Warning };

@@ -19,8 +19,8 @@ use crate::record::runbook::Step;
 use crate::report::attainment::{Attainment, attainment};
 use crate::report::measured::{Measured, NEVER_RECOVERED, NOT_RECOVERED_YET};
 use crate::report::{overrides, summary, terms, words};
-use crate::run::RunState;
 use crate::run::state::{FenceDebt, Mode, Status, StepState};
+use crate::run::{RunState, drill};
 
 /// What a report about rehearsals can and cannot show.
 pub(super) const REHEARSED: &str = "Rehearsals show that the plans, the steps and the approvals work together against a simulation; they cannot show that real servers, permissions or data behave the same, and they prove no objective.";
@@ -29,14 +29,8 @@ pub(super) const REHEARSED: &str = "Rehearsals show that the plans, the steps an
 pub(super) fn line(run: &RunState, books: Books<'_>, asked: &ReportRequest) -> RunLine {
     let report = summary::report(run, asked.judged_at(run));
     let class = class(run);
-    let moves = !matches!(class, Class::Read | Class::Test) && run.runbook.intent.has_rto();
     let attained = attainment(run, asked.judged_at(run));
-    // A run that was undone before it affected users has no objective.
-    let called_off = class != Class::Incident && report.outcome == "cancelled" && !attained.never_recovered;
-    // An incident in progress is measured up to now. The figures of any run are known once users are served again and only the watch is
-    // left.
-    let known = run.over_at().is_some() || class == Class::Incident;
-    let over = known && moves && !called_off;
+    let over = has_figures((run, class), &attained);
     let held = terms::held_to(run, books.runs, asked);
     let rpo = |of: Measured| {
         attained.stores.iter().fold(of, |rpo, (store, (figure, _))| {
@@ -61,8 +55,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &ReportRequest) -> R
         started_at: run.created_at,
         ended_at: run.finished_at,
         as_of: asked.judged_at(run),
-        good: matches!(report.outcome.as_str(), "recovered" | "passed")
-            && crate::run::drill::called_off(run).is_none(),
+        good: matches!(report.outcome.as_str(), "recovered" | "passed") && drill::called_off(run).is_none(),
         state: words::standing(&report, true).to_owned(),
         outcome: report.outcome,
         rto: over.then(|| report.rto.held_to(attained.rto, held.rto())),
@@ -107,6 +100,20 @@ fn class(run: &RunState) -> Class {
     }
 }
 
+/// Whether the figures of a run count.
+fn has_figures((run, class): (&RunState, Class), attained: &Attainment) -> bool {
+    let moves = !matches!(class, Class::Read | Class::Test) && run.runbook.intent.has_rto();
+    // A run that was undone before it affected users has no objective.
+    let called_off = class != Class::Incident
+        && run.mode == Mode::Finished(Outcome::Cancelled)
+        && !attained.never_recovered
+        && !drill::felt(run);
+    // An incident in progress is measured up to now, and so is any run in which users were seen to be out. The figures of other runs are
+    // known once users are served again and only the watch is left.
+    let known = run.over_at().is_some() || class == Class::Incident || attained.detected.is_some();
+    known && moves && !called_off
+}
+
 /// What the run was for.
 fn what(run: &RunState) -> String {
     match (run.runbook.drill, &run.created.returns) {
@@ -140,7 +147,11 @@ fn not_recovered(
     let served = attained.validated.is_some()
         || attained.served == Some(true)
         || run.mode == Mode::Finished(Outcome::Recovered);
-    if !over || served || books.runs.iter().any(goes_on) {
+    // Undone, a planned move or a drill leaves users where they were, unless probes say otherwise.
+    let undone = run.mode == Mode::Finished(Outcome::Cancelled)
+        && !run.runbook.intent.is_incident()
+        && !attained.never_recovered;
+    if !over || served || undone || books.runs.iter().any(goes_on) {
         return None;
     }
     let began =

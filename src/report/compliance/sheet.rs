@@ -7,7 +7,7 @@ use super::cells::{Bit, Cell, Table, Tone, bit, name, plain, table, time, when};
 use super::controls::{Control, Section};
 use super::document::{
     Application, Class, Compliance, Configured, Counts, Figures, Finding, Group, LastProof, Proof, RunLine,
-    Tally,
+    Tally, Totals,
 };
 use super::drawn;
 use super::history::{self, Gap, Statistics};
@@ -158,9 +158,20 @@ impl Tally {
     }
 }
 
+/// How many runs left users without service.
+fn not_recovered(t: &Totals) -> [(&'static str, String, Tone); 4] {
+    [
+        ("Incidents that never recovered", t.not_recovered),
+        ("Incidents not recovered yet", t.not_recovered_yet),
+        ("Planned moves and drills that never recovered", t.moves_not_recovered),
+        ("Planned moves and drills not recovered yet", t.moves_not_recovered_yet),
+    ]
+    .map(|(label, many)| (label, many.to_string(), tone(many > 0)))
+}
+
 fn figures(report: &Compliance) -> Table {
     let t = &report.totals;
-    let rows = [
+    let objectives = [
         ("Runs", t.counts.words(), Tone::Plain),
         (
             "Runs that recovered, or passed as a drill",
@@ -171,8 +182,8 @@ fn figures(report: &Compliance) -> Table {
         ("RTO of incidents only", t.rto_of_incidents.words(), t.rto_of_incidents.tone()),
         ("RPO", t.rpo.words(), t.rpo.tone()),
         ("RPO of incidents only", t.rpo_of_incidents.words(), t.rpo_of_incidents.tone()),
-        ("Incidents that never recovered", t.not_recovered.to_string(), tone(t.not_recovered > 0)),
-        ("Incidents not recovered yet", t.not_recovered_yet.to_string(), tone(t.not_recovered_yet > 0)),
+    ];
+    let others = [
         ("Risks accepted by name (waivers)", t.waivers.to_string(), Tone::Plain),
         (
             "Runs that promoted with a waived fence",
@@ -220,8 +231,8 @@ fn figures(report: &Compliance) -> Table {
             tone(t.without_evidence > 0 || !report.damaged_bundles.is_empty()),
         ),
     ];
-    let rows =
-        rows.into_iter().map(|(label, text, tone)| vec![plain(label), vec![bit(text, tone)]]).collect();
+    let rows = objectives.into_iter().chain(not_recovered(t)).chain(others);
+    let rows = rows.map(|(label, text, tone)| vec![plain(label), vec![bit(text, tone)]]).collect();
     table("In figures", &["figure", "value"], rows)
 }
 

@@ -69,13 +69,18 @@ pub(super) fn totals(
 ) -> Totals {
     let all = figures(lines.iter());
     let incidents = figures(lines.iter().filter(|line| line.class == Class::Incident));
-    let waits = |line: &&RunLine| line.class == Class::Incident && line.not_recovered_s.is_some();
-    let out =
-        |ended: bool| lines.iter().filter(waits).filter(|line| line.ended_at.is_some() == ended).count();
+    let out = |incident: bool, ended: bool| {
+        let waits = lines.iter().filter(|line| line.not_recovered_s.is_some());
+        let of =
+            |line: &&RunLine| (line.class == Class::Incident, line.ended_at.is_some()) == (incident, ended);
+        waits.filter(of).count()
+    };
     Totals {
         counts: all.counts,
-        not_recovered: out(true),
-        not_recovered_yet: out(false),
+        not_recovered: out(true, true),
+        not_recovered_yet: out(true, false),
+        moves_not_recovered: out(false, true),
+        moves_not_recovered_yet: out(false, false),
         waivers: lines.iter().map(|line| line.waivers.len()).sum(),
         unfenced: lines.iter().filter(|line| !line.waived_fences.is_empty()).count(),
         fences_pending: lines.iter().map(|line| line.fences_pending).sum(),

@@ -11,3 +11,4 @@ pub(crate) mod same_in_every_format;
 #[cfg(all(feature = "http", feature = "mail"))]
 pub(crate) mod telemetry;
 pub(crate) mod traces;
+pub(crate) mod unfinished;
