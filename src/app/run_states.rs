@@ -1,5 +1,7 @@
 //! The states of the runs of a store.
 
+use std::collections::BTreeSet;
+
 use super::context::Context;
 use super::error::AppError;
 use crate::executor::create;
@@ -54,6 +56,13 @@ pub fn of_one_world<'s>(run: &'s RunState, runs: &'s [RunState]) -> Vec<&'s RunS
         WorldKind::Live => runs.iter().filter(|r| r.created.world == WorldKind::Live).collect(),
         WorldKind::Sandbox { .. } => vec![run],
     }
+}
+
+/// The runs that no process is driving.
+pub fn undriven_of(store: &SqliteJournal, runs: &[RunState]) -> BTreeSet<RunId> {
+    let folder = Context::lock_folder(store);
+    let names = runs.iter().map(|run| &run.created.run);
+    names.filter(|run| !RunLock::is_held(&folder, run)).cloned().collect()
 }
 
 /// Leaves out runs that a process is driving: they are in progress, not left behind.

@@ -37,7 +37,7 @@ pub fn render(report: &RunReport, state: &RunState) -> Result<String, String> {
             NAME,
             TEMPLATE,
             context! {
-                r => serde(&value), g => serde(&gantt), means => report.means, state => words::state(report, true),
+                r => serde(&value), g => serde(&gantt), means => report.means, state => words::state(report, !report.undriven),
             },
         )
         .map_err(|e| format!("{e:#}"))

@@ -153,8 +153,7 @@ pub fn render(report: &RunReport) -> Result<String, String> {
                 r => minijinja::Value::from(minijinja::value::Serde(&value)),
                 means => report.means,
                 absent => absent(report),
-                // A report is about the recorded events, whether or not a process drives the run.
-                state => words::state(report, true),
+                state => words::state(report, !report.undriven),
             },
         )
         .map_err(|e| format!("{e:#}"))

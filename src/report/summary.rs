@@ -67,6 +67,9 @@ pub struct RunReport {
     /// Whether it came from a file and nobody of the store adopted it, so that it proves nothing there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_file: bool,
+    /// Whether it has not ended and no process drives it. Events do not show that of a process that was killed, so evidence lacks it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undriven: bool,
     /// `recovered`, `watch_paused`, `running`, `halted`, `cancelled` or `abandoned`; of a drill also `passed`, `read` or `failed`.
     pub outcome: String,
     /// Where the application is active.
@@ -217,6 +220,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         to: runbook.to.to_string(),
         world: state.created.world.clone(),
         from_file: false,
+        undriven: false,
         outcome: outcome(state).to_owned(),
         active: active(state, &attained),
         terms: state.under(),
@@ -283,10 +287,11 @@ impl RunReport {
         }
     }
 
-    /// Adds the effects in doubt of a run that no process drives. A process that was killed recorded no halt, so the events alone do not
-    /// show that nobody waits for its calls.
+    /// Notes that no process drives the run, with its effects in doubt. A process that was killed recorded no halt, so the events alone do
+    /// not show that nobody waits for its calls.
     pub fn note_undriven(&mut self, state: &RunState, now: Timestamp) {
         if state.halted.is_none() && !state.finished() {
+            self.undriven = true;
             self.in_doubt = left(state, now);
         }
     }

@@ -19,7 +19,10 @@ pub fn standing(report: &RunReport, driven: bool) -> &str {
         ("halted", "approval") => "waits for a person",
         ("halted", "held") => "held by another run",
         ("running", _) if !report.waits_for.is_empty() => "waits for a person",
-        ("running", _) if !driven => "nobody drives it",
+        ("running", _) if !driven && report.cancelled.is_some() => {
+            "cancel not finished, no process drives it"
+        }
+        ("running", _) if !driven => "stopped, no process drives it",
         (other, _) => outcome(other),
     }
 }

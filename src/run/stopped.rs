@@ -101,6 +101,12 @@ impl RunState {
         }
     }
 
+    /// The same with what it does. Continuing a cancel that did not finish never moves the run forward.
+    pub fn next_to_continue(&self) -> String {
+        let what = if self.goes_no_further() { "finish the cancel" } else { "continue the run" };
+        format!("to {what}: {}", self.to_continue())
+    }
+
     /// Whether a stop without a decision keeps a step from starting or calling again. Steps in progress end. The fences and the capacity of
     /// a failover do not wait: they take nothing from users who are not served, and can be undone. A drill of copies continues to remove
     /// its copy.

@@ -190,6 +190,7 @@ fn written(
     let (bundles, damaged) = bundles(context, store)?;
     let books = Books {
         runs,
+        undriven: &run_states::undriven_of(store, runs),
         plans: &plans,
         drill_every: &drill_every,
         drills: &drills,

@@ -213,8 +213,7 @@ pub fn out(state: &RunState) -> Option<String> {
 /// How to continue a run that is not finished.
 pub fn next(p: &Printer, state: &RunState, report: &RunReport, driven: bool) {
     if goes_on(state) && !driven && state.halted.is_none() {
-        let words = format!("to continue the run: {}", state.to_continue());
-        return p.line(&format!("  {}     {words}", p.paint(RED, "next")));
+        return p.line(&format!("  {}     {}", p.paint(RED, "next"), state.next_to_continue()));
     }
     let Some(error) = &report.error else { return };
     let ways = &report.ways_on;

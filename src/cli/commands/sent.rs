@@ -76,7 +76,7 @@ fn goes_on_with(state: &RunState) -> String {
     let steps = stops.iter().map(|stop| stop.step.as_str()).collect::<Vec<_>>().join(", ");
     let on = state.to_continue();
     match (missing.is_empty(), steps.is_empty()) {
-        (true, _) => format!("to continue the run: {on}"),
+        (true, _) => state.next_to_continue(),
         (false, true) => format!("the run is still {missing}; then {on}"),
         (false, false) => format!("once {steps} is corrected: {on}; the run is also {missing}"),
     }

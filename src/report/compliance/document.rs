@@ -1,6 +1,6 @@
 //! The sources of the report, and the document that it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -42,6 +42,8 @@ pub struct PlanLine {
 pub struct Books<'a> {
     /// Every run of the store.
     pub runs: &'a [RunState],
+    /// The runs that no process drives.
+    pub undriven: &'a BTreeSet<RunId>,
     /// The existing plans.
     pub plans: &'a [PlanLine],
     /// How often the applications of each tier must be proven.
@@ -236,8 +238,7 @@ pub struct RunLine {
     pub as_of: Timestamp,
     /// The outcome, or the current state.
     pub outcome: String,
-    /// The same for people: a run may wait for a person.
-    #[serde(skip)]
+    /// The same for people: a run may wait for a person, or no process drives it.
     pub state: String,
     /// Whether it succeeded. A tabletop drill only reads, so it neither succeeds nor fails.
     pub good: bool,

@@ -56,7 +56,7 @@ pub fn markdown(report: &Compliance) -> Result<String, String> {
 }
 
 /// The columns of the CSV file.
-const COLUMNS: [&str; 36] = [
+const COLUMNS: [&str; 37] = [
     "row",
     "world",
     "run",
@@ -67,6 +67,7 @@ const COLUMNS: [&str; 36] = [
     "started_at",
     "ended_at",
     "outcome",
+    "state",
     "as_of",
     "rto_objective_s",
     "rto_achieved_s",
@@ -124,6 +125,7 @@ pub fn csv(report: &Compliance) -> String {
             line.started_at.to_string(),
             line.ended_at.map(|at| at.to_string()).unwrap_or_default(),
             line.outcome.clone(),
+            line.state.clone(),
             line.as_of.to_string(),
         ];
         cells.extend(objective(line.rto.as_ref()));

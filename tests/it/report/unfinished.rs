@@ -1,6 +1,7 @@
 //! Reports of runs that have not ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader};
 
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
@@ -75,10 +76,69 @@ fn a_planned_move_or_a_drill_in_which_users_are_out_has_not_recovered_yet() {
     }
 }
 
+/// Starts a paced command, and kills its process once it printed this line.
+fn killed_at(folder: &Folder, line: &str, args: &[&str]) {
+    let mut child = folder.start(args);
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut read = String::new();
+    while !read.contains(line) {
+        read.clear();
+        assert!(err.read_line(&mut read).unwrap() > 0, "it never printed `{line}`");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// A process that was killed recorded nothing, so the events alone say that the run is running.
+#[test]
+fn a_run_that_no_process_drives_is_not_running_in_any_report() {
+    let folder = Folder::with_plans();
+    killed_at(&folder, "promote.db started", &[SWITCHOVER, PACED].concat());
+    let run = "sandbox-truststream-switchover-s1-1";
+    let words = "stopped, no process drives it";
+    let own = |format: &str| folder.ok(&["report", "run", run, "--sandbox", "--format", format]);
+    let md = own("md");
+    assert!(md.starts_with(&format!("# Switchover of truststream: {words}\n")), "{md}");
+    assert!(own("html").contains(words), "{}", own("html"));
+    assert_eq!(json(&own("json"))["undriven"], true);
+    for format in ["md", "html", "csv", "json"] {
+        let report = asked(&folder, format);
+        assert!(report.contains(&format!("the switchover is not finished: {words}")), "{report}");
+    }
+    let report = json(&asked(&folder, "json"));
+    let line = &report["runs"][0];
+    assert_eq!((&line["outcome"], &line["state"]), (&"running".into(), &words.into()), "{line:#}");
+    assert!(asked(&folder, "csv").contains(&format!(",running,\"{words}\",")), "{}", asked(&folder, "csv"));
+    assert!(folder.ok(&["runs", "list", "--sandbox"]).contains(words));
+    // Evidence is about events alone.
+    folder.ok(&["evidence", "export", run, "--out", "killed.tar", "--sandbox"]);
+    folder.ok(&["evidence", "verify", "killed.tar", "--sandbox"]);
+}
+
+/// After a cancel, a resume does not continue the run.
+#[test]
+fn a_cancel_that_a_killed_process_did_not_finish_is_named() {
+    let folder = Folder::with_plans();
+    let begin = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox=replica-lagging"];
+    assert_ne!(folder.run(&begin).0, 0, "it stops, and is not over");
+    let run = "sandbox-truststream-failover-s1-1";
+    let cancel = ["runs", "cancel", run, "--reason", "enough", "--yes", "--sandbox", "--pace", "20"];
+    killed_at(&folder, "is being undone", &cancel);
+    let words = "cancel not finished, no process drives it";
+    let status = folder.run(&["status", "truststream", "--sandbox"]).1;
+    assert!(status.contains(words), "{status}");
+    let screen = folder.run(&["runs", "show", run, "--sandbox"]).1;
+    let next = format!("  next     to finish the cancel: drctl runs resume {run} --sandbox\n");
+    assert!(screen.contains(&next), "{screen}");
+    folder.run(&["runs", "resume", run, "--sandbox"]);
+    assert!(folder.ok(&["runs", "list", "--sandbox"]).contains("sandbox  cancelled"));
+}
+
 /// The report on one rehearsal, by its own clock.
 fn judged(state: &RunState) -> Compliance {
     let books = Books {
         runs: std::slice::from_ref(state),
+        undriven: &BTreeSet::new(),
         plans: &[],
         drill_every: &BTreeMap::new(),
         drills: &[],
