@@ -16,6 +16,7 @@ pub mod page;
 #[cfg(feature = "pdf")]
 pub mod pdf;
 pub mod picture;
+mod sealed;
 pub mod sheet;
 mod tally;
 
@@ -35,6 +36,7 @@ pub use document::{
     Finding, Group, LastProof, LedgerLine, PlanLine, Proof, Readiness, RunLine, Tally, Totals,
 };
 use lines::{line, readiness};
+pub use sealed::{Covered, SealedBundle};
 
 /// Writes the report.
 pub fn compliance(books: Books<'_>, asked: &ReportRequest) -> Compliance {

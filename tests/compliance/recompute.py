@@ -236,7 +236,7 @@ def unprotected(runs):
 runs, drills, told = read()
 groups, by_plan, proofs = {}, {}, {}
 counted = ("runs", "incidents", "drills", "planned", "returns", "read", "tests")
-names = (*counted, "good", "not_recovered", "not_recovered_yet", "moves_not_recovered", "moves_not_recovered_yet", "waivers", "unfenced", "fences_pending", "overrides", "steps_without_proof", "obligations_missed", "without_evidence")
+names = (*counted, "good", "not_recovered", "not_recovered_yet", "moves_not_recovered", "moves_not_recovered_yet", "waivers", "unfenced", "fences_pending", "overrides", "steps_without_proof", "obligations_missed", "without_evidence", "beyond_evidence")
 total = dict.fromkeys(names, 0)
 tally = lambda: dict.fromkeys(("met", "missed", "not_proven", "not_applicable"), 0)
 verdicts = {name: tally() for name in ("rto", "rpo", "rto_of_incidents", "rpo_of_incidents")}
@@ -288,7 +288,10 @@ for run, events in sorted(runs.items(), key=lambda pair: ms(pair[1][0]["at"])):
     total["steps_without_proof"] += sum(e["kind"] == "step_skipped" and e.get("who") is not None for e in events)
     total["steps_without_proof"] += sum(e["kind"] == "claimed_done" and e["step"] not in finished for e in events)
     total["obligations_missed"] += duties_missed(run, created, events, told)
-    total["without_evidence"] += bool(end) and not any(re.fullmatch(re.escape(run) + r"-e\d+\.tar", f) for f in os.listdir(bundles))
+    sealed = [int(f.rsplit("-e", 1)[1][:-4]) for f in os.listdir(bundles) if re.fullmatch(re.escape(run) + r"-e\d+\.tar", f)]
+    total["without_evidence"] += bool(end) and not sealed
+    # No process drives a run while this is recomputed, so nobody seals the rest of one.
+    total["beyond_evidence"] += bool(sealed) and max(sealed) < len(events)
     for name, word in judged.items():
         verdicts[name][word] += 1
         if kind == "incidents":

@@ -13,8 +13,9 @@ use crate::cli::args::{ComplianceArgs, ComplianceFormat, Global};
 use crate::cli::formats::Format;
 use crate::cli::printer::Printer;
 use crate::files::{self, Use};
+use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::{Record, StoreError, verify};
+use crate::journal::{Journal as _, Record, StoreError, verify};
 use crate::model::ids::{Digest, PlanName, RunId};
 use crate::model::ledger::Entry;
 use crate::model::plain;
@@ -23,8 +24,8 @@ use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::harmless;
 use crate::report::compliance::controls::Profile;
 use crate::report::compliance::{
-    self, Books, Compliance, Configured, DamagedBundle, DrillLine, LedgerLine, PlanLine, ReportRequest,
-    Signatory, page,
+    self, Books, Compliance, Configured, Covered, DamagedBundle, DrillLine, LedgerLine, PlanLine,
+    ReportRequest, SealedBundle, Signatory, page,
 };
 use crate::run::RunState;
 
@@ -188,6 +189,9 @@ fn written(
         configurations: configured(&contents.ledger, asked),
     };
     let (bundles, damaged) = bundles(context, store)?;
+    let folder = Context::lock_folder(store);
+    let names = runs.iter().map(|run| &run.created.run);
+    let driven = names.filter(|run| RunLock::is_held(&folder, run)).cloned().collect();
     let books = Books {
         runs,
         undriven: &run_states::undriven_of(store, runs),
@@ -197,6 +201,7 @@ fn written(
         ready: &ready,
         told: &notifier::told_of_runs(store)?,
         bundles: &bundles,
+        driven: &driven,
         damaged: &damaged,
         terms: &terms,
         severities: &severities,
@@ -235,12 +240,13 @@ fn drills(store: &SqliteJournal) -> Result<Vec<DrillLine>, AppError> {
     Ok(drill_schedules::known(store)?.fates.into_iter().map(line).collect())
 }
 
-/// The name and the SHA-256 of the bundle of each run.
-type Bundles = BTreeMap<RunId, (String, String)>;
-
 /// The newest intact bundle of each run, and those that are damaged.
-fn bundles(context: &Context, store: &SqliteJournal) -> Result<(Bundles, Vec<DamagedBundle>), AppError> {
+fn bundles(
+    context: &Context,
+    store: &SqliteJournal,
+) -> Result<(BTreeMap<RunId, SealedBundle>, Vec<DamagedBundle>), AppError> {
     let keys = store_key::announced(store)?;
+    let lengths: BTreeMap<RunId, u64> = store.runs()?.into_iter().map(|row| (row.run, row.events)).collect();
     let mut newest: BTreeMap<RunId, (u64, String, String)> = BTreeMap::new();
     let mut damaged = Vec::new();
     for file in bundles::all(&bundles::folder(&context.store_file()))? {
@@ -264,6 +270,9 @@ fn bundles(context: &Context, store: &SqliteJournal) -> Result<(Bundles, Vec<Dam
             newest.insert(run, (events, name, Digest::of_bytes(&bytes).to_string()));
         }
     }
-    let whole = newest.into_iter().map(|(run, (_, name, sha256))| (run, (name, sha256))).collect();
-    Ok((whole, damaged))
+    let whole = newest.into_iter().map(|(run, (events, file, sha256))| {
+        let of = lengths.get(&run).copied().unwrap_or(events);
+        (run, SealedBundle { file, sha256, covers: Covered { events, of } })
+    });
+    Ok((whole.collect(), damaged))
 }

@@ -1,6 +1,6 @@
 //! `drctl evidence`
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -29,6 +29,7 @@ use crate::model::plain::count;
 use crate::model::sink::Receipt;
 use crate::model::time::span;
 use crate::model::waiver::harmless;
+use crate::report::compliance::Covered;
 use crate::report::measured::{Accepted, promised, shown};
 
 /// Lists, writes and verifies bundles.
@@ -91,22 +92,29 @@ struct Row {
     outcome: String,
     /// The outcome in words.
     standing: String,
+    /// How many events of its run it contains, if the run went on after it.
+    covers: Option<Covered>,
     fault: Option<String>,
     kept: BundleCopies,
 }
 
 impl Row {
-    /// A signed file that the store does not contain.
-    fn not_known(file: PathBuf, why: &str) -> Self {
-        let fault = Some(format!("it {why}"));
+    /// A file, or a run, with something wrong.
+    fn faulty(file: PathBuf, fault: String) -> Self {
         Self {
             file,
             sha256: None,
             outcome: String::new(),
             standing: String::new(),
-            fault,
+            covers: None,
+            fault: Some(fault),
             kept: BundleCopies::default(),
         }
+    }
+
+    /// A signed file that the store does not contain.
+    fn not_known(file: PathBuf, why: &str) -> Self {
+        Self::faulty(file, format!("it {why}"))
     }
 }
 
@@ -163,7 +171,7 @@ fn list(context: &Context, printer: &Printer, checkpoints: &[PathBuf]) -> Result
         let all = rows.iter().map(|row| {
             json!({
                 "file": row.file, "sha256": row.sha256, "outcome": row.outcome, "whole": row.fault.is_none(), "fault": row.fault,
-                "kept_at": row.kept.at, "not_at": row.kept.not_at,
+                "covers": row.covers, "kept_at": row.kept.at, "not_at": row.kept.not_at,
             })
         });
         printer.document(&json!({"schema_version": 1, "bundles": all.collect::<Vec<_>>()}));
@@ -181,7 +189,8 @@ fn list(context: &Context, printer: &Printer, checkpoints: &[PathBuf]) -> Result
             (None, digest) => {
                 let digest = digest.as_ref().map_or("", Digest::short);
                 let (whole, kept) = (printer.paint(GREEN, "whole"), row.kept.words());
-                format!("{whole}  {}  {standing}  SHA-256 {digest}{kept}", harmless(&file))
+                let covers = row.covers.map_or_else(String::new, |covers| format!(" ({})", covers.words()));
+                format!("{whole}  {}{covers}  {standing}  SHA-256 {digest}{kept}", harmless(&file))
             }
         });
     }
@@ -207,6 +216,7 @@ fn summary_of(rows: &[Row]) -> String {
 fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<Row>, AppError> {
     let keys = anchors::keys(store.path(), store_key::announced(store)?);
     let files = bundles::all(folder)?;
+    let lengths: BTreeMap<_, _> = store.runs()?.into_iter().map(|row| (row.run, row.events)).collect();
     let mut rows = Vec::new();
     for file in &files {
         let row = match evidence::sealed(file, &keys) {
@@ -218,38 +228,30 @@ fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<R
                 }
             }
             Ok((bytes, verdict)) => {
+                let covers = verdict.manifest.as_ref().and_then(|manifest| covers(manifest, &lengths));
                 let outcome = verdict.manifest.map(|m| m.drctl.outcome).unwrap_or_default();
                 let sha256 = Digest::of_bytes(&bytes);
                 let kept = BundleCopies::for_file(context, file, Some(&sha256));
                 let standing = verdict.standing;
-                Row { file: file.clone(), sha256: Some(sha256), outcome, standing, fault: None, kept }
+                Row { file: file.clone(), sha256: Some(sha256), outcome, standing, covers, fault: None, kept }
             }
             Err(why) => {
-                let kept = BundleCopies::for_file(context, file, None);
-                Row {
-                    file: file.clone(),
-                    sha256: None,
-                    outcome: String::new(),
-                    standing: String::new(),
-                    fault: Some(why),
-                    kept,
-                }
+                Row { kept: BundleCopies::for_file(context, file, None), ..Row::faulty(file.clone(), why) }
             }
         };
         rows.push(row);
     }
     for (run, file) in unsealed(store, folder, &files)? {
         let fault = format!("missing; drctl evidence export {run} creates one from the journal");
-        rows.push(Row {
-            file,
-            sha256: None,
-            outcome: String::new(),
-            standing: String::new(),
-            fault: Some(fault),
-            kept: BundleCopies::default(),
-        });
+        rows.push(Row::faulty(file, fault));
     }
     Ok(rows)
+}
+
+/// How many events of its run a bundle contains, if the run went on after it.
+fn covers(manifest: &Manifest, lengths: &BTreeMap<RunId, u64>) -> Option<Covered> {
+    let of = *lengths.get(&manifest.drctl.run_id)?;
+    Covered { events: manifest.drctl.chain.entries, of }.if_partial()
 }
 
 /// Why the ledger does not know an intact bundle: it belongs to another store, or the store was restored from an older copy.

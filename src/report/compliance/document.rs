@@ -9,6 +9,7 @@ use super::approved::Approved;
 use super::asked::Signatory;
 use super::controls::{Control, Profile, Section};
 use super::history::{Gap, Month, Statistics};
+use super::sealed::{Covered, SealedBundle};
 use crate::model::ids::{ComponentName, Digest, PlanName, RunId};
 use crate::model::readiness::{Area, Check, Standing};
 use crate::model::schedule::Fate;
@@ -54,8 +55,10 @@ pub struct Books<'a> {
     pub ready: &'a BTreeMap<PlanName, (Timestamp, Vec<Check>)>,
     /// When people were notified of each run.
     pub told: &'a BTreeMap<RunId, Vec<Timestamp>>,
-    /// The bundle of each run, with its SHA-256.
-    pub bundles: &'a BTreeMap<RunId, (String, String)>,
+    /// The newest bundle of each run.
+    pub bundles: &'a BTreeMap<RunId, SealedBundle>,
+    /// Runs that a process drives.
+    pub driven: &'a BTreeSet<RunId>,
     /// Damaged bundles.
     pub damaged: &'a [DamagedBundle],
     /// Runs whose terms differ from those of the run before.
@@ -198,6 +201,8 @@ pub struct Totals {
     pub unprotected_s: f64,
     /// Runs without an evidence bundle.
     pub without_evidence: usize,
+    /// Runs that went on after their last bundle, and that no process drives.
+    pub beyond_evidence: usize,
 }
 
 /// The class of a run.
@@ -292,6 +297,10 @@ pub struct RunLine {
     pub bundle: Option<String>,
     /// The SHA-256 of that file.
     pub sha256: Option<String>,
+    /// How many of its events the bundle contains, if the run went on after it.
+    pub covers: Option<Covered>,
+    /// Whether a process drives it.
+    pub driven: bool,
 }
 
 impl RunLine {
@@ -303,6 +312,25 @@ impl RunLine {
     /// Whether it only computed a runbook, which proves nothing.
     pub(super) fn only_read(&self) -> bool {
         self.outcome == outcomes::Word::Read.id()
+    }
+
+    /// Whether all its events should be in a bundle: it ended, or no process drives it.
+    pub(super) const fn must_be_sealed(&self) -> bool {
+        self.ended_at.is_some() || !self.driven
+    }
+
+    /// Whether it went on after its last bundle, and no process will seal the rest.
+    pub(super) const fn outlasts_bundle(&self) -> bool {
+        self.must_be_sealed() && self.covers.is_some()
+    }
+
+    /// The file of its bundle, and how much of the run is in it if that is not all.
+    pub(super) fn bundle_words(&self) -> String {
+        let file = self.bundle.clone().unwrap_or_default();
+        match self.covers {
+            Some(covers) => format!("{file} ({})", covers.words()),
+            None => file,
+        }
     }
 }
 

@@ -216,6 +216,10 @@ fn of_run(line: &RunLine, damaged: &[DamagedBundle]) -> Vec<UnnamedFinding> {
     if ended.is_some() && line.bundle.is_none() && !damaged.iter().any(|bundle| bundle.is_of(&line.run)) {
         all.push((Section::Evidence, Warning, ended, "no evidence bundle is available".to_owned()));
     }
+    if let Some(covers) = line.covers.filter(|_| line.outlasts_bundle()) {
+        let text = format!("the bundle {}; the rest of the run is in no bundle", covers.words());
+        all.push((Section::Evidence, Warning, ended.or(began), text));
+    }
     all
 }
 

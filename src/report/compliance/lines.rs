@@ -42,9 +42,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &ReportRequest) -> R
     };
     let overrides = overrides::of_run(run, asked.judged_at(run));
     let approvals = approved::of_run(run, &overrides);
-    // A run whose approval was rejected or is missing is about approvals as well.
-    let none = approvals.is_empty() && report.waivers.is_empty() && report.by_people.is_empty();
-    let sections = sections(class, over, !none);
+    let sections = sections(class, over, agreed(&approvals, &report));
     let bundle = books.bundles.get(&run.created.run);
     RunLine {
         run: run.created.run.clone(),
@@ -85,9 +83,16 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &ReportRequest) -> R
         late: overrides.iter().filter(|over| over.late_by_s.is_some()).count(),
         overrides: overrides.into_iter().map(|over| over.text).collect(),
         by_people: report.by_people,
-        bundle: bundle.map(|(file, _)| file.clone()),
-        sha256: bundle.map(|(_, sha256)| sha256.clone()),
+        bundle: bundle.map(|sealed| sealed.file.clone()),
+        sha256: bundle.map(|sealed| sealed.sha256.clone()),
+        covers: bundle.and_then(|sealed| sealed.covers.if_partial()),
+        driven: books.driven.contains(&run.created.run),
     }
+}
+
+/// Whether people decided something. A run whose approval was rejected or is missing is about approvals as well.
+fn agreed(approvals: &[approved::Approved], report: &summary::RunReport) -> bool {
+    !(approvals.is_empty() && report.waivers.is_empty() && report.by_people.is_empty())
 }
 
 fn class(run: &RunState) -> Class {

@@ -142,7 +142,7 @@ pub fn csv(report: &Compliance) -> String {
             line.late.to_string(),
             line.waived_fences.len().to_string(),
             line.stops.to_string(),
-            line.bundle.clone().unwrap_or_default(),
+            line.bundle_words(),
             line.sha256.clone().unwrap_or_default(),
             line.controls.join(" "),
             String::new(),

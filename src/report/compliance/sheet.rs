@@ -222,18 +222,28 @@ fn figures(report: &Compliance) -> Table {
             history::shown(t.unprotected_s),
             tone(t.unprotected_s > 0.0),
         ),
-        (
-            "Runs without intact evidence",
-            match report.damaged_bundles.len() {
-                0 => t.without_evidence.to_string(),
-                n => format!("{}; {}", t.without_evidence, count(n, "damaged bundle")),
-            },
-            tone(t.without_evidence > 0 || !report.damaged_bundles.is_empty()),
-        ),
     ];
-    let rows = objectives.into_iter().chain(not_recovered(t)).chain(others);
+    let rows = objectives.into_iter().chain(not_recovered(t)).chain(others).chain(of_evidence(report));
     let rows = rows.map(|(label, text, tone)| vec![plain(label), vec![bit(text, tone)]]).collect();
     table("In figures", &["figure", "value"], rows)
+}
+
+/// The figures about bundles.
+fn of_evidence(report: &Compliance) -> [(&'static str, String, Tone); 2] {
+    let t = &report.totals;
+    let without = match report.damaged_bundles.len() {
+        0 => t.without_evidence.to_string(),
+        n => format!("{}; {}", t.without_evidence, count(n, "damaged bundle")),
+    };
+    let bad = t.without_evidence > 0 || !report.damaged_bundles.is_empty();
+    [
+        ("Runs without intact evidence", without, tone(bad)),
+        (
+            "Runs that went on after their last bundle",
+            t.beyond_evidence.to_string(),
+            tone(t.beyond_evidence > 0),
+        ),
+    ]
 }
 
 /// The number of overrides whose approvals are still missing.
@@ -434,7 +444,11 @@ fn evidence(report: &Compliance) -> Table {
             .map(|bundle| vec![vec![name(bundle.file.clone())], vec![bit(bundle.why.clone(), Tone::Bad)]])
             .collect();
         match l.bundle.as_ref().zip(l.sha256.as_ref()) {
-            Some((file, sha256)) => rows.push(vec![vec![name(file.clone())], vec![name(sha256.clone())]]),
+            Some((file, sha256)) => {
+                let covers = l.covers.map(|covers| bit(format!("({})", covers.words()), Tone::Warn));
+                let file: Cell = [name(file.clone())].into_iter().chain(covers).collect();
+                rows.push(vec![file, vec![name(sha256.clone())]]);
+            }
             None if rows.is_empty() => {
                 rows.push(vec![vec![name(l.run.as_str())], vec![bit("none", Tone::Bad)]]);
             }

@@ -102,5 +102,6 @@ pub(super) fn totals(
             .iter()
             .filter(|line| line.ended_at.is_some() && line.bundle.is_none())
             .count(),
+        beyond_evidence: lines.iter().filter(|line| line.outlasts_bundle()).count(),
     }
 }

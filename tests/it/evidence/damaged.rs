@@ -1,6 +1,9 @@
-//! What commands say about a bundle: the state of its run, and that somebody changed it.
+//! What commands say about a bundle: the state of its run, how much of the run it contains, and that somebody changed it.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
+
+use serde_json::Value;
 
 use crate::cli::contract::{Folder, json};
 use crate::planner::approval_policy::{asked, truststream};
@@ -88,4 +91,63 @@ fn people_read_the_state_of_a_run_in_words_and_programs_its_outcome() {
     let file = listed["bundles"][0]["file"].as_str().unwrap();
     let shown = folder.ok(&["evidence", "verify", file, "--sandbox"]);
     assert!(shown.contains(", sandbox, waits for a person"), "{shown}");
+}
+
+const RUN: &str = "sandbox-truststream-failover-s1-1";
+const COMPLIANCE: &[&str] = &["report", "compliance", "--sandbox", "--format"];
+
+/// Starts a command, waits until it has said something, and runs a check before `kill -9`.
+fn killed_after(folder: &Folder, (args, word): (&[&str], &str), check: impl Fn()) {
+    let mut child = folder.start(args);
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains(word)), "{args:?} never said {word}");
+    check();
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_bundle_says_how_much_it_contains_of_a_run_that_went_on() {
+    let folder = Folder::with_plans();
+    let short = ["failover", "truststream", "--sandbox=capacity-short", "--to", "us-east-1", "--yes"];
+    assert_ne!(folder.run(&short).0, 0, "it stops, and seals a bundle");
+    let report = || json(&folder.ok(&[COMPLIANCE, &["json"]].concat()));
+    let before = report();
+    assert_eq!(
+        (&before["totals"]["beyond_evidence"], &before["runs"][0]["covers"]),
+        (&0.into(), &Value::Null)
+    );
+    let resume = ["runs", "resume", RUN, "--sandbox", "--pace", "5"];
+    killed_after(&folder, (&resume, "scale.nodes started"), || {
+        let driven = report();
+        assert_eq!(driven["totals"]["beyond_evidence"], 0, "the process will seal the rest: {driven:#}");
+    });
+    let after = report();
+    let (totals, run) = (&after["totals"], &after["runs"][0]);
+    assert_eq!(
+        (&totals["beyond_evidence"], &totals["without_evidence"]),
+        (&1.into(), &0.into()),
+        "{totals:#}"
+    );
+    let file = run["bundle"].as_str().unwrap();
+    let sealed: u64 = file.rsplit_once("-e").unwrap().1.trim_end_matches(".tar").parse().unwrap();
+    assert!(run["covers"]["events"] == sealed && run["covers"]["of"].as_u64() > Some(sealed), "{run:#}");
+    let words = format!("covers {sealed} of {} events", run["covers"]["of"]);
+    let found = |f: &Value| {
+        f["run"] == RUN && f["text"] == format!("the bundle {words}; the rest of the run is in no bundle")
+    };
+    assert!(after["findings"].as_array().unwrap().iter().any(found), "{:#}", after["findings"]);
+    let csv = folder.ok(&[COMPLIANCE, &["csv"]].concat());
+    assert!(
+        csv.lines().any(|row| row.starts_with("run,") && row.contains(&format!("{file} ({words})"))),
+        "{csv}"
+    );
+    let page = folder.ok(&[COMPLIANCE, &["md"]].concat());
+    let table = page.split("## Evidence").nth(1).unwrap();
+    assert!(table.lines().any(|row| row.contains(file) && row.contains(&words)), "{table}");
+    assert!(page.contains("| Runs that went on after their last bundle | 1 |"), "{page}");
+    let listed = folder.run(&["evidence", "list", "--sandbox"]).1;
+    assert!(listed.contains(&format!("{file} ({words})")), "{listed}");
+    let listed = json(&folder.run(&["evidence", "list", "--sandbox", "--output", "json"]).1);
+    assert_eq!(listed["bundles"][0]["covers"], run["covers"], "{listed:#}");
 }
