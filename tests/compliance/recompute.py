@@ -289,8 +289,8 @@ for run, events in sorted(runs.items(), key=lambda pair: ms(pair[1][0]["at"])):
     total["steps_without_proof"] += sum(e["kind"] == "claimed_done" and e["step"] not in finished for e in events)
     total["obligations_missed"] += duties_missed(run, created, events, told)
     sealed = [int(f.rsplit("-e", 1)[1][:-4]) for f in os.listdir(bundles) if re.fullmatch(re.escape(run) + r"-e\d+\.tar", f)]
-    total["without_evidence"] += bool(end) and not sealed
-    # No process drives a run while this is recomputed, so nobody seals the rest of one.
+    # No process drives a run while this is recomputed, so nobody seals it later.
+    total["without_evidence"] += not sealed
     total["beyond_evidence"] += bool(sealed) and max(sealed) < len(events)
     for name, word in judged.items():
         verdicts[name][word] += 1

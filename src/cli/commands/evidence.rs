@@ -20,6 +20,7 @@ use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::files::{self, Use};
 use crate::journal::Journal as _;
 use crate::journal::bundle::{self, RENDERS, Verdict};
+use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::evidence::{Achieved, Manifest, Said};
 use crate::model::ids::{ComponentName, Digest, RunId};
@@ -195,10 +196,8 @@ fn list(context: &Context, printer: &Printer, checkpoints: &[PathBuf]) -> Result
         });
     }
     if rows.is_empty() {
-        printer.line(&format!(
-            "no run of this store has evidence yet ({}); for rehearsals, use --sandbox",
-            folder.display()
-        ));
+        let rehearsals = if context.is_rehearsal() { "" } else { "; for rehearsals, use --sandbox" };
+        printer.line(&format!("no run of this store has evidence yet ({}){rehearsals}", folder.display()));
     }
     Ok(code)
 }
@@ -241,8 +240,9 @@ fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<R
         };
         rows.push(row);
     }
-    for (run, file) in unsealed(store, folder, &files)? {
-        let fault = format!("missing; drctl evidence export {run} creates one from the journal");
+    for Unsealed { run, file, stopped } in unsealed(store, folder, &files)? {
+        let undriven = if stopped { "" } else { ", and no process drives the run" };
+        let fault = format!("missing{undriven}; drctl evidence export {run} creates one from the journal");
         rows.push(Row::faulty(file, fault));
     }
     Ok(rows)
@@ -263,18 +263,26 @@ fn not_known(store: &SqliteJournal, file: &Path, verdict: &Verdict) -> Result<Op
     }
 }
 
-/// Runs that should have a bundle but have none, with the name of the bundle.
-fn unsealed(
-    store: &SqliteJournal,
-    folder: &Path,
-    files: &[PathBuf],
-) -> Result<Vec<(RunId, PathBuf)>, AppError> {
+/// A run whose end is in no bundle.
+struct Unsealed {
+    run: RunId,
+    /// The bundle of all its events.
+    file: PathBuf,
+    /// Whether it ended, or stopped at a decision of a person. Its process died before that otherwise.
+    stopped: bool,
+}
+
+/// Runs that should have a bundle of all their events but have none. The process of a run seals it later.
+fn unsealed(store: &SqliteJournal, folder: &Path, files: &[PathBuf]) -> Result<Vec<Unsealed>, AppError> {
+    let locks = Context::lock_folder(store);
     let mut all = Vec::new();
     for row in store.runs()? {
         let state = run_states::one(store, &row.run)?;
         let file = folder.join(bundles::name(&row.run, row.events));
-        if (state.finished() || state.halted.is_some()) && !files.contains(&file) {
-            all.push((row.run, file));
+        let due = state.finished() || !RunLock::is_held(&locks, &row.run);
+        if due && !files.contains(&file) {
+            let stopped = state.finished() || state.halted.is_some();
+            all.push(Unsealed { run: row.run, file, stopped });
         }
     }
     Ok(all)
@@ -287,13 +295,13 @@ fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) ->
     let run = run.as_ref();
     let folder = bundles::folder(store.path());
     let meant = |of: &str| run.is_none_or(|run| of == run.as_str());
-    let unsealed_runs = unsealed(&store, &folder, &bundles::all(&folder)?)?;
-    let missing: Vec<_> = unsealed_runs.into_iter().filter(|(run, _)| meant(run.as_str())).collect();
+    let unsealed_runs = unsealed(&store, &folder, &bundles::all(&folder)?)?.into_iter();
+    let missing: Vec<_> = unsealed_runs.filter(|of| of.stopped && meant(of.run.as_str())).collect();
     if !missing.is_empty() {
         let now = now()?;
         // What cannot be sealed does not keep the others from their sinks.
         let at = ledger::dated(printer, &store, now).unwrap_or(now);
-        missing.iter().for_each(|(run, _)| evidence::let_go((context, printer), &store, at, run));
+        missing.iter().for_each(|of| evidence::let_go((context, printer), &store, at, &of.run));
     }
     let of = |file: &PathBuf| {
         let name = file.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -306,7 +314,9 @@ fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) ->
     let interrupts = Interrupts::listen().map_err(|e| AppError::usage(format!("no signals: {e}")))?;
     let errand = uploads::UploadOptions { again, within: None, interrupts: &interrupts };
     let told = uploads::deliver(context, &store, &files, &errand)?;
-    let unsealed = unsealed(&store, &folder, &bundles::all(&folder)?)?;
+    // Only a run that stopped can be sealed here.
+    let mut unsealed = unsealed(&store, &folder, &bundles::all(&folder)?)?;
+    unsealed.retain(|of| of.stopped);
     // A bundle with a receipt that was not found at its sink is missing as well.
     let mut not_there: BTreeSet<_> = uploads::pending_uploads(context)?.into_iter().collect();
     not_there.extend(told.iter().filter(|told| told.held.is_err()).map(|told| told.file.clone()));
@@ -317,7 +327,7 @@ fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) ->
             0 => "every bundle is in all its sinks".to_owned(),
             left => format!("{} not in all sinks", count(left, "bundle is|bundles are")),
         });
-        for (run, _) in &unsealed {
+        for Unsealed { run, .. } in &unsealed {
             printer.line(&format!("run {run} has no bundle; run drctl evidence list for details"));
         }
     } else {
@@ -330,7 +340,7 @@ fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) ->
                 "differs": matches!(told.held, Err(SinkError::Differs(_)))})
         });
         printer.document(&json!({"schema_version": 1, "told": all.collect::<Vec<_>>(), "left": left,
-            "unsealed": unsealed.iter().map(|(run, _)| run).collect::<Vec<_>>()}));
+            "unsealed": unsealed.iter().map(|of| &of.run).collect::<Vec<_>>()}));
     }
     let differs = told.iter().any(|told| matches!(told.held, Err(SinkError::Differs(_))));
     Ok(match (differs || !unsealed.is_empty(), left > 0) {

@@ -199,7 +199,7 @@ pub struct Totals {
     pub never_proven: usize,
     /// The time without a standby after runs, in seconds, added up over all databases. Each period is rounded to the nearest second.
     pub unprotected_s: f64,
-    /// Runs without an evidence bundle.
+    /// Runs without an evidence bundle, unless a process drives them.
     pub without_evidence: usize,
     /// Runs that went on after their last bundle, and that no process drives.
     pub beyond_evidence: usize,

@@ -213,8 +213,10 @@ fn of_run(line: &RunLine, damaged: &[DamagedBundle]) -> Vec<UnnamedFinding> {
         let weight = if by.lacks_proof() { Warning } else { Note };
         (Section::Approvals, weight, Some(by.at), format!("step {}", by.text))
     }));
-    if ended.is_some() && line.bundle.is_none() && !damaged.iter().any(|bundle| bundle.is_of(&line.run)) {
-        all.push((Section::Evidence, Warning, ended, "no evidence bundle is available".to_owned()));
+    let sealed = line.bundle.is_some() || damaged.iter().any(|bundle| bundle.is_of(&line.run));
+    if line.must_be_sealed() && !sealed {
+        let text = "no evidence bundle is available".to_owned();
+        all.push((Section::Evidence, Warning, ended.or(began), text));
     }
     if let Some(covers) = line.covers.filter(|_| line.outlasts_bundle()) {
         let text = format!("the bundle {}; the rest of the run is in no bundle", covers.words());

@@ -98,10 +98,7 @@ pub(super) fn totals(
         unproven: applications.iter().filter(|a| a.unproven.iter().any(|gap| gap.open)).count(),
         never_proven: applications.iter().filter(|a| a.never_proven).count(),
         unprotected_s: history::total(applications.iter().flat_map(|a| &a.unprotected)),
-        without_evidence: lines
-            .iter()
-            .filter(|line| line.ended_at.is_some() && line.bundle.is_none())
-            .count(),
+        without_evidence: lines.iter().filter(|line| line.must_be_sealed() && line.bundle.is_none()).count(),
         beyond_evidence: lines.iter().filter(|line| line.outlasts_bundle()).count(),
     }
 }

@@ -151,3 +151,34 @@ fn a_bundle_says_how_much_it_contains_of_a_run_that_went_on() {
     let listed = json(&folder.run(&["evidence", "list", "--sandbox", "--output", "json"]).1);
     assert_eq!(listed["bundles"][0]["covers"], run["covers"], "{listed:#}");
 }
+
+#[test]
+fn a_killed_run_without_a_bundle_is_named_and_counted() {
+    let folder = Folder::with_plans();
+    let none = folder.ok(&["evidence", "list", "--sandbox"]);
+    assert!(
+        none.starts_with("no run of this store has evidence yet (") && !none.contains("--sandbox"),
+        "{none}"
+    );
+    let none = folder.ok(&["evidence", "list"]);
+    assert!(none.contains("; for rehearsals, use --sandbox"), "{none}");
+    let report = || json(&folder.ok(&[COMPLIANCE, &["json"]].concat()));
+    let failover = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox", "--pace", "60"];
+    killed_after(&folder, (&failover, "fence."), || {
+        let driven = report();
+        assert_eq!(driven["totals"]["without_evidence"], 0, "its process will seal it: {driven:#}");
+        folder.ok(&["evidence", "list", "--sandbox"]);
+    });
+    let after = report();
+    assert_eq!(after["totals"]["without_evidence"], 1, "{:#}", after["totals"]);
+    let found = |f: &Value| f["run"] == RUN && f["text"] == "no evidence bundle is available";
+    assert!(after["findings"].as_array().unwrap().iter().any(found), "{:#}", after["findings"]);
+    let (code, listed, _) = folder.run(&["evidence", "list", "--sandbox"]);
+    let words =
+        format!("missing, and no process drives the run; drctl --sandbox evidence export {RUN} creates one");
+    assert!(code == 1 && listed.contains(&words), "{code}: {listed}");
+    folder.ok(&["evidence", "export", RUN, "--out", "killed.tar", "--sandbox"]);
+    folder.run(&["runs", "resume", RUN, "--sandbox"]);
+    folder.ok(&["evidence", "list", "--sandbox"]);
+    assert_eq!(report()["totals"]["without_evidence"], 0);
+}
