@@ -27,6 +27,15 @@ pub fn all(store: &SqliteJournal) -> Result<Vec<RunState>, AppError> {
     Ok(rows.filter_map(|row| create::replay(&row.run, &store.read(&row.run).ok()?).ok()).collect())
 }
 
+/// The runs of the store that cannot be read, each with the reason.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn unreadable(store: &SqliteJournal) -> Result<Vec<(RunId, AppError)>, AppError> {
+    let rows = store.runs()?.into_iter();
+    Ok(rows.filter_map(|row| one(store, &row.run).err().map(|e| (row.run, e))).collect())
+}
+
 /// How many of the last runs of a plan define what is usual.
 const RECENT: usize = 50;
 

@@ -80,5 +80,22 @@ pub struct Fault {
     pub why: String,
 }
 
+impl Fault {
+    /// Where it is, for people.
+    pub fn place(&self) -> String {
+        match (self.run.as_str(), self.seq) {
+            (LEDGER, entry) => format!("ledger, entry {entry}"),
+            (place, 0) => place.to_owned(),
+            (run, event) => format!("run {run}, event {event}"),
+        }
+    }
+
+    /// The line with which commands report it.
+    pub fn alarm(&self) -> String {
+        let (at, why) = (self.place(), &self.why);
+        format!("JOURNAL BROKEN  {at}: {why}; for details, run drctl audit verify")
+    }
+}
+
 /// The name of the ledger in faults and in its own chain.
 pub const LEDGER: &str = "ledger";

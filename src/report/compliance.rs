@@ -9,6 +9,7 @@ pub mod charts;
 pub mod controls;
 mod document;
 mod drawn;
+mod evidence;
 mod findings;
 pub mod history;
 mod lines;
@@ -36,7 +37,7 @@ pub use document::{
     Finding, Group, LastProof, LedgerLine, PlanLine, Proof, Readiness, RunLine, Tally, Totals,
 };
 use lines::{line, readiness};
-pub use sealed::{Covered, SealedBundle};
+pub use sealed::{Covered, SealedBundle, UnreadableRun};
 
 /// Writes the report.
 pub fn compliance(books: Books<'_>, asked: &ReportRequest) -> Compliance {
@@ -76,9 +77,17 @@ pub fn compliance(books: Books<'_>, asked: &ReportRequest) -> Compliance {
         controls: controls::for_profile(asked.profile),
         ledger: books.ledger.clone(),
         damaged_bundles: books.damaged.to_vec(),
+        unreadable_runs: unreadable_runs(books, asked),
         prepared_by: asked.prepared_by.clone(),
         reviewed_by: asked.reviewed_by.clone(),
     }
+}
+
+/// Runs that cannot be read and that started in the period, or at an unknown time.
+fn unreadable_runs(books: Books<'_>, asked: &ReportRequest) -> Vec<UnreadableRun> {
+    let within =
+        |run: &&UnreadableRun| run.started_at.is_none_or(|at| (asked.since..asked.until).contains(&at));
+    books.unreadable.iter().filter(within).cloned().collect()
 }
 
 /// The sort key of an application in a list that starts with the worst.

@@ -73,6 +73,17 @@ pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, A
     }
 }
 
+/// Whether the ledger behind a run is whole; says what is wrong with it.
+pub(super) fn ledger_is_whole(
+    printer: &Printer,
+    store: &SqliteJournal,
+    (run, events): (&RunId, &[Record]),
+) -> Result<bool, AppError> {
+    let faults = store.ledger_faults(run, events)?;
+    faults.iter().for_each(|fault| printer.note(&harmless(&fault.alarm())));
+    Ok(faults.is_empty())
+}
+
 fn is_bundle(file: &Path) -> Result<bool, AppError> {
     let end = TAR.0 + TAR.1.len();
     let head = files::open(file, Use::Export)?.first(end as u64)?;

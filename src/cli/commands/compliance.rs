@@ -15,17 +15,19 @@ use crate::cli::printer::Printer;
 use crate::files::{self, Use};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::{Journal as _, Record, StoreError, verify};
+use crate::journal::verify::{self, Contents, Fault};
+use crate::journal::{Journal as _, Record, StoreError};
 use crate::model::ids::{Digest, PlanName, RunId};
 use crate::model::ledger::Entry;
 use crate::model::plain;
 use crate::model::schedule::Fate;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::harmless;
+use crate::record::event::{Event, EventKind};
 use crate::report::compliance::controls::Profile;
 use crate::report::compliance::{
     self, Books, Compliance, Configured, Covered, DamagedBundle, DrillLine, LedgerLine, PlanLine,
-    ReportRequest, SealedBundle, Signatory, page,
+    ReportRequest, SealedBundle, Signatory, UnreadableRun, page,
 };
 use crate::run::RunState;
 
@@ -174,20 +176,6 @@ fn written(
     let ready = readiness::looked_at_all(store, &names)?;
     let contents = store.contents()?;
     let verify::Audit { faults, terms, severities, .. } = verify::audit(&contents, &anchors::trust(context));
-    let put_back = match store.may_write() {
-        Err(e @ StoreError::PutBack(_)) => Some(e.to_string()),
-        _ => None,
-    };
-    let ledger = LedgerLine {
-        entries: contents.ledger.len() as u64,
-        head: contents.ledger.last().map(|record| record.hash.to_string()),
-        faults: faults
-            .iter()
-            .map(|f| format!("{}, entry {}: {}", f.run, f.seq, f.why))
-            .chain(put_back)
-            .collect(),
-        configurations: configured(&contents.ledger, asked),
-    };
     let (bundles, damaged) = bundles(context, store)?;
     let folder = Context::lock_folder(store);
     let names = runs.iter().map(|run| &run.created.run);
@@ -203,11 +191,64 @@ fn written(
         bundles: &bundles,
         driven: &driven,
         damaged: &damaged,
+        unreadable: &unreadable(store, (&contents, &faults), &bundles)?,
         terms: &terms,
         severities: &severities,
-        ledger: &ledger,
+        ledger: &ledger_line(store, (&contents, &faults), asked),
     };
     Ok(compliance::compliance(books, asked))
+}
+
+/// The ledger and its faults.
+fn ledger_line(
+    store: &SqliteJournal,
+    (contents, faults): (&Contents, &[Fault]),
+    asked: &ReportRequest,
+) -> LedgerLine {
+    let put_back = match store.may_write() {
+        Err(e @ StoreError::PutBack(_)) => Some(e.to_string()),
+        _ => None,
+    };
+    LedgerLine {
+        entries: contents.ledger.len() as u64,
+        head: contents.ledger.last().map(|record| record.hash.to_string()),
+        faults: faults.iter().map(|f| format!("{}: {}", f.place(), f.why)).chain(put_back).collect(),
+        configurations: configured(&contents.ledger, asked),
+    }
+}
+
+/// Runs that cannot be read, or that only the ledger still has, with what their first event and their bundle tell.
+fn unreadable(
+    store: &SqliteJournal,
+    (contents, faults): (&Contents, &[Fault]),
+    bundles: &BTreeMap<RunId, SealedBundle>,
+) -> Result<Vec<UnreadableRun>, AppError> {
+    let broken = run_states::unreadable(store)?.into_iter().map(|(run, e)| (run, e.message));
+    let mut all: BTreeMap<RunId, String> = broken.collect();
+    let listed: BTreeSet<RunId> = store.all_runs()?.into_iter().map(|row| row.run).collect();
+    let removed = contents.heads().filter(|head| !listed.contains(&head.run));
+    all.extend(removed.map(|head| (head.run, "only the ledger still has this run".to_owned())));
+    let of = |(run, why): (RunId, String)| {
+        let first = contents.events.iter().find(|record| record.run == run && record.seq == 1);
+        let first = first.and_then(|record| serde_json::from_slice::<Event>(&record.bytes).ok());
+        let (plan, started_at) = match first {
+            Some(Event { at, what: EventKind::RunCreated(created), .. }) => {
+                (Some(created.plan.clone()), Some(at))
+            }
+            _ => (None, None),
+        };
+        let fault = faults.iter().find(|fault| fault.run == run.as_str());
+        let bundle = bundles.get(&run);
+        UnreadableRun {
+            plan: plan.or_else(|| bundle.map(|sealed| sealed.plan.clone())),
+            started_at,
+            why: fault.map_or(why, |fault| format!("event {}: {}", fault.seq, fault.why)),
+            bundle: bundle.map(|sealed| sealed.file.clone()),
+            sha256: bundle.map(|sealed| sealed.sha256.clone()),
+            run,
+        }
+    };
+    Ok(all.into_iter().map(of).collect())
 }
 
 /// The changes of `drctl.yaml` in the period.
@@ -247,7 +288,7 @@ fn bundles(
 ) -> Result<(BTreeMap<RunId, SealedBundle>, Vec<DamagedBundle>), AppError> {
     let keys = store_key::announced(store)?;
     let lengths: BTreeMap<RunId, u64> = store.runs()?.into_iter().map(|row| (row.run, row.events)).collect();
-    let mut newest: BTreeMap<RunId, (u64, String, String)> = BTreeMap::new();
+    let mut newest: BTreeMap<RunId, SealedBundle> = BTreeMap::new();
     let mut damaged = Vec::new();
     for file in bundles::all(&bundles::folder(&context.store_file()))? {
         let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -266,13 +307,12 @@ fn bundles(
         };
         let Some(manifest) = manifest else { continue };
         let (run, events) = (manifest.drctl.run_id, manifest.drctl.chain.entries);
-        if newest.get(&run).is_none_or(|(known, ..)| *known < events) {
-            newest.insert(run, (events, name, Digest::of_bytes(&bytes).to_string()));
+        if newest.get(&run).is_none_or(|known| known.covers.events < events) {
+            let covers = Covered { events, of: lengths.get(&run).copied().unwrap_or(events) };
+            let sha256 = Digest::of_bytes(&bytes).to_string();
+            let plan = PlanName::new(manifest.drctl.plan);
+            newest.insert(run, SealedBundle { file: name, sha256, covers, plan });
         }
     }
-    let whole = newest.into_iter().map(|(run, (events, file, sha256))| {
-        let of = lengths.get(&run).copied().unwrap_or(events);
-        (run, SealedBundle { file, sha256, covers: Covered { events, of } })
-    });
-    Ok((whole.collect(), damaged))
+    Ok((newest, damaged))
 }

@@ -245,6 +245,12 @@ fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<R
         let fault = format!("missing{undriven}; drctl evidence export {run} creates one from the journal");
         rows.push(Row::faulty(file, fault));
     }
+    for (run, e) in run_states::unreadable(store)? {
+        let of_run = format!("run {run}, ");
+        let why = e.message.strip_prefix(of_run.as_str()).unwrap_or(&e.message);
+        let fault = format!("the run cannot be read: {why}; for details, run drctl audit verify");
+        rows.push(Row::faulty(PathBuf::from(run.as_str()), fault));
+    }
     Ok(rows)
 }
 
@@ -277,7 +283,8 @@ fn unsealed(store: &SqliteJournal, folder: &Path, files: &[PathBuf]) -> Result<V
     let locks = Context::lock_folder(store);
     let mut all = Vec::new();
     for row in store.runs()? {
-        let state = run_states::one(store, &row.run)?;
+        // A broken run cannot be sealed, and must not hide the others.
+        let Ok(state) = run_states::one(store, &row.run) else { continue };
         let file = folder.join(bundles::name(&row.run, row.events));
         let due = state.finished() || !RunLock::is_held(&locks, &row.run);
         if due && !files.contains(&file) {

@@ -26,14 +26,14 @@ pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, 
             let asked = read(global, printer, run)?;
             if matches!(format, ReportFormat::Otlp) {
                 let trace = trace::document_of(&asked.state.created.run, &asked.events);
-                return written(printer, pretty(&trace), out.as_deref(), &trace);
+                return written(printer, pretty(&trace), out.as_deref(), &trace).map(|done| asked.code(done));
             }
             let text = match format {
                 ReportFormat::Md => markdown::render(&asked.report),
                 ReportFormat::Html => html::render(&asked.report, &asked.state),
                 ReportFormat::Json | ReportFormat::Otlp => pretty(&asked.report),
             };
-            written(printer, text, out.as_deref(), &asked.report)
+            written(printer, text, out.as_deref(), &asked.report).map(|done| asked.code(done))
         }
         ReportCommand::Document { run, kind, format, out } => {
             let asked = read(global, printer, run)?;
@@ -48,7 +48,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, 
                 DocumentFormat::Md => Ok(documents::markdown(&document)),
                 DocumentFormat::Json => pretty(&document),
             };
-            written(printer, text, out.as_deref(), &document)
+            written(printer, text, out.as_deref(), &document).map(|done| asked.code(done))
         }
         ReportCommand::Compliance(args) => super::compliance::run(global, printer, args),
     }
@@ -61,6 +61,15 @@ struct ReportedRun {
     events: Vec<Event>,
     /// When people were notified, if that is known.
     told: Option<Vec<Timestamp>>,
+    /// Whether the ledger behind it is whole.
+    whole: bool,
+}
+
+impl ReportedRun {
+    /// The exit code: nobody may rely on a report of a broken store.
+    const fn code(&self, done: u8) -> u8 {
+        if self.whole { done } else { exit::NOT_RECOVERED }
+    }
 }
 
 fn read(global: &Global, printer: &Printer, run: &str) -> Result<ReportedRun, AppError> {
@@ -69,6 +78,7 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<ReportedRun, Ap
     let run = crate::app::run_names::read(&store, run)?;
     let records = store.read(&run)?;
     store.check_head(&run, &records)?;
+    let whole = super::audit::ledger_is_whole(printer, &store, (&run, &records))?;
     // What people decided counts, also while no process of the run has read it.
     let mut state = inbox::read(&store, create::replay(&run, &records)?)?;
     let live = state.created.world == WorldKind::Live;
@@ -94,7 +104,7 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<ReportedRun, Ap
         report.debts.extend(uploads::owed_of(&context, &run)?);
     }
     let events = records.iter().filter_map(|record| Event::read(&record.bytes).ok()).collect();
-    Ok(ReportedRun { report, state, events, told: told.get(&run).cloned() })
+    Ok(ReportedRun { report, state, events, told: told.get(&run).cloned(), whole })
 }
 
 fn pretty(value: &impl serde::Serialize) -> Result<String, String> {

@@ -1,6 +1,6 @@
 //! `drctl runs`
 
-use super::{adopted, approve, duties, outcome, runs_export, runs_list, sent};
+use super::{adopted, approve, audit, duties, outcome, runs_export, runs_list, sent};
 use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::app::interrupt::Interrupts;
@@ -77,6 +77,8 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Ap
 fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, AppError> {
     let records = store.read(run)?;
     store.check_head(run, &records)?;
+    let whole = audit::ledger_is_whole(printer, store, (run, &records))?;
+    let code = if whole { exit::DONE } else { exit::NOT_RECOVERED };
     let driven = RunLock::is_held(&Context::lock_folder(store), run);
     let state = inbox::read(store, create::replay(run, &records)?)?;
     let now = crate::app::clock::now()?;
@@ -92,7 +94,7 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, App
     }
     if printer.format != Format::Human {
         printer.document(&serde_json::to_value(&report).unwrap_or_default());
-        return Ok(exit::DONE);
+        return Ok(code);
     }
     for (i, step) in report.steps.iter().enumerate() {
         let waits: Vec<_> = state.waits_for(i).iter().map(ToString::to_string).collect();
@@ -125,7 +127,7 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, App
     for next in state.next_tries().iter().filter(|_| driven) {
         printer.line(&format!("  next     {}", next.words()));
     }
-    Ok(exit::DONE)
+    Ok(code)
 }
 
 fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, AppError> {

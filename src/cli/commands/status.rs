@@ -133,13 +133,7 @@ fn alarms(
     damaged: &[Fault],
 ) {
     for fault in faults.iter().filter(|fault| !told.contains(&format!("{} {}", fault.run, fault.why))) {
-        let at = match (fault.run.as_str(), fault.seq) {
-            (verify::LEDGER, seq) => format!("ledger, entry {seq}"),
-            (place, 0) => place.to_owned(),
-            (run, seq) => format!("run {run}, event {seq}"),
-        };
-        let words = format!("JOURNAL BROKEN  {at}: {}; for details, run drctl audit verify", fault.why);
-        printer.line(&printer.paint(RED, &words));
+        printer.line(&printer.paint(RED, &fault.alarm()));
     }
     for Fault { run: file, why, .. } in damaged {
         let words = format!("EVIDENCE BROKEN  {file}: {why}; for details, run drctl audit verify");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::OptionalExtension as _;
 
 use super::{SqliteJournal, ledger_row};
-use crate::journal::contents::LEDGER;
+use crate::journal::contents::{Fault, LEDGER, head};
 use crate::journal::{Record, StoreError, chain, statements};
 use crate::model::ids::RunId;
 
@@ -66,6 +66,33 @@ impl SqliteJournal {
             Some((_, seq, why)) => Err(corrupt((seq, why))),
             None => Ok(()),
         }
+    }
+
+    /// What is wrong with the chain of the ledger, and with what it records about a run. An audit also checks all signatures.
+    ///
+    /// # Errors
+    /// If it cannot be read at all.
+    pub fn ledger_faults(&self, run: &RunId, events: &[Record]) -> Result<Vec<Fault>, StoreError> {
+        let reader = self.reader.borrow();
+        let read = || {
+            let mut statement =
+                reader.prepare("SELECT seq, bytes, previous, hash FROM ledger ORDER BY seq")?;
+            statement.query_map([], ledger_row)?.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let entries = read().map_err(|e| self.fail(&e))?;
+        let broken = chain::broken(&RunId::new(LEDGER), &entries);
+        let of_chain = broken.map(|(seq, why)| Fault { run: LEDGER.to_owned(), seq, why });
+        let heads = entries.iter().rev().filter_map(|entry| head(&entry.bytes));
+        let known = heads.filter(|head| head.run == *run).map(|head| head.seq).max().unwrap_or(0);
+        let last = events.last().map_or(0, |event| event.seq);
+        let of_run = (known < last).then(|| Fault {
+            run: run.to_string(),
+            seq: last,
+            why: format!(
+                "the ledger contains the run only up to event {known}: the end of the ledger was removed"
+            ),
+        });
+        Ok(of_chain.into_iter().chain(of_run).collect())
     }
 
     /// The statements in the ledger that name a run.

@@ -50,6 +50,10 @@ pub struct Table {
     pub note: Option<String>,
 }
 
+pub(super) const fn tone(bad: bool) -> Tone {
+    if bad { Tone::Bad } else { Tone::Good }
+}
+
 pub(super) fn bit(text: impl Into<String>, tone: Tone) -> Bit {
     // One sheet has one form of time.
     let text: String = text.into();

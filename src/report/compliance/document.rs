@@ -9,7 +9,7 @@ use super::approved::Approved;
 use super::asked::Signatory;
 use super::controls::{Control, Profile, Section};
 use super::history::{Gap, Month, Statistics};
-use super::sealed::{Covered, SealedBundle};
+use super::sealed::{Covered, SealedBundle, UnreadableRun};
 use crate::model::ids::{ComponentName, Digest, PlanName, RunId};
 use crate::model::readiness::{Area, Check, Standing};
 use crate::model::schedule::Fate;
@@ -61,6 +61,8 @@ pub struct Books<'a> {
     pub driven: &'a BTreeSet<RunId>,
     /// Damaged bundles.
     pub damaged: &'a [DamagedBundle],
+    /// Runs that drctl cannot read.
+    pub unreadable: &'a [UnreadableRun],
     /// Runs whose terms differ from those of the run before.
     pub terms: &'a [TermsChange],
     /// The severity that each run was decided under.
@@ -145,6 +147,8 @@ pub struct Compliance {
     pub ledger: LedgerLine,
     /// Bundles that are not what was signed.
     pub damaged_bundles: Vec<DamagedBundle>,
+    /// Runs of the period that drctl cannot read. They are in no figure.
+    pub unreadable_runs: Vec<UnreadableRun>,
     /// The person who prepared it, if given.
     pub prepared_by: Signatory,
     /// The person who reviewed it, if given.

@@ -114,13 +114,22 @@ pub(super) fn findings(
         }
     }
     all.extend(decided(books, asked));
-    let faults = books.ledger.faults.iter();
-    all.extend(
-        faults.map(|fault| finding((Section::Trail, Weight::Blocking, None, fault.clone()), (None, None))),
-    );
+    all.extend(books.ledger.faults.iter().map(|fault| {
+        finding((Section::Trail, Weight::Blocking, None, fault.clone()), about_fault(books, fault))
+    }));
     all.sort_by_key(|finding| (finding.section, finding.at));
     worst_first(&mut all);
     all
+}
+
+/// The application and the run of a fault, which begins with `run NAME, `.
+fn about_fault<'a>(books: Books<'a>, fault: &str) -> About<'a> {
+    let named = fault.strip_prefix("run ").and_then(|rest| rest.split_once(", ")).map(|(run, _)| run);
+    let Some(named) = named else { return (None, None) };
+    let broken = books.unreadable.iter().find(|run| run.run.as_str() == named);
+    let broken = broken.map(|run| (run.plan.as_ref(), Some(&run.run)));
+    let run = books.runs.iter().map(|run| &run.created).find(|created| created.run.as_str() == named);
+    broken.or_else(|| run.map(|created| (Some(&created.plan), Some(&created.run)))).unwrap_or_default()
 }
 
 /// Damaged bundles, whenever their runs were.

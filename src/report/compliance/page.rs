@@ -3,6 +3,7 @@
 use minijinja::{Environment, context};
 
 use super::document::{Class, Compliance, RunLine};
+use super::sealed::UnreadableRun;
 use super::{charts, picture, sheet};
 use crate::model::measure::Basis;
 use crate::model::plain;
@@ -149,6 +150,7 @@ pub fn csv(report: &Compliance) -> String {
         ]);
         out += &written(&cells);
     }
+    out.extend(report.unreadable_runs.iter().map(|run| unreadable(&report.world, run)));
     for finding in &report.findings {
         let of = |name: &Option<String>| name.clone().unwrap_or_default();
         out += &placed([
@@ -176,6 +178,21 @@ pub fn csv(report: &Compliance) -> String {
         ]);
     }
     out
+}
+
+/// The line of a run that cannot be read.
+fn unreadable(world: &str, run: &UnreadableRun) -> String {
+    placed([
+        ("row", "run".to_owned()),
+        ("world", world.to_owned()),
+        ("run", run.run.to_string()),
+        ("application", run.plan.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("started_at", run.started_at.map(|at| at.to_string()).unwrap_or_default()),
+        ("outcome", "unreadable".to_owned()),
+        ("bundle", run.bundle.clone().unwrap_or_default()),
+        ("sha256", run.sha256.clone().unwrap_or_default()),
+        ("finding", format!("not counted: {}", run.why)),
+    ])
 }
 
 /// A line with these cells in their columns.

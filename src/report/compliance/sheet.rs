@@ -3,14 +3,14 @@
 use serde::Serialize;
 
 use super::approved::Approved;
-use super::cells::{Bit, Cell, Table, Tone, bit, name, plain, table, time, when};
+use super::cells::{Bit, Cell, Table, Tone, bit, name, plain, table, time, tone, when};
 use super::controls::{Control, Section};
 use super::document::{
     Application, Class, Compliance, Configured, Counts, Figures, Finding, Group, LastProof, Proof, RunLine,
     Tally, Totals,
 };
-use super::drawn;
 use super::history::{self, Gap, Statistics};
+use super::{drawn, evidence};
 use crate::model::measure::Verdict;
 use crate::model::plain::count;
 use crate::model::time::{Timestamp, span};
@@ -56,7 +56,7 @@ pub fn sheet(report: &Compliance) -> Sheet {
         drawn::proofs(report),
         drawn::readiness(report),
         runs(report),
-        evidence(report),
+        evidence::bundles(report),
         obligations(report),
         settings(report),
     ];
@@ -83,7 +83,9 @@ fn banners(report: &Compliance) -> Vec<Bit> {
     let mut all: Vec<Bit> = report.rehearsed.iter().map(|text| bit(text.clone(), Tone::Warn)).collect();
     if !report.ledger.faults.is_empty() {
         let verify = command(report, "audit verify");
-        let words = format!("THE JOURNAL IS BROKEN: this report may be wrong. {verify} shows where.");
+        let left_out = evidence::left_out_in_words(report);
+        let words =
+            format!("THE JOURNAL IS BROKEN: this report may be wrong.{left_out} {verify} shows where.");
         all.push(bit(words, Tone::Bad));
     }
     let damaged = report.damaged_bundles.iter();
@@ -108,10 +110,6 @@ fn about(report: &Compliance) -> String {
     };
     let open = if report.until > report.generated_at { " The period is not over yet." } else { "" };
     format!("Profile: {profile}. {made} All times are UTC.{open}")
-}
-
-fn tone(bad: bool) -> Tone {
-    if bad { Tone::Bad } else { Tone::Good }
 }
 
 impl Counts {
@@ -171,17 +169,19 @@ fn not_recovered(t: &Totals) -> [(&'static str, String, Tone); 4] {
 
 fn figures(report: &Compliance) -> Table {
     let t = &report.totals;
+    let less = evidence::left_out(report);
+    let whole = |text: String| format!("{text}{less}");
     let objectives = [
-        ("Runs", t.counts.words(), Tone::Plain),
+        ("Runs", whole(t.counts.words()), if less.is_empty() { Tone::Plain } else { Tone::Bad }),
         (
             "Runs that recovered, or passed as a drill",
-            format!("{} of {}", t.good, could_succeed(report)),
+            whole(format!("{} of {}", t.good, could_succeed(report))),
             Tone::Plain,
         ),
-        ("RTO", t.rto.words(), t.rto.tone()),
-        ("RTO of incidents only", t.rto_of_incidents.words(), t.rto_of_incidents.tone()),
-        ("RPO", t.rpo.words(), t.rpo.tone()),
-        ("RPO of incidents only", t.rpo_of_incidents.words(), t.rpo_of_incidents.tone()),
+        ("RTO", whole(t.rto.words()), t.rto.tone()),
+        ("RTO of incidents only", whole(t.rto_of_incidents.words()), t.rto_of_incidents.tone()),
+        ("RPO", whole(t.rpo.words()), t.rpo.tone()),
+        ("RPO of incidents only", whole(t.rpo_of_incidents.words()), t.rpo_of_incidents.tone()),
     ];
     let others = [
         ("Risks accepted by name (waivers)", t.waivers.to_string(), Tone::Plain),
@@ -223,27 +223,10 @@ fn figures(report: &Compliance) -> Table {
             tone(t.unprotected_s > 0.0),
         ),
     ];
-    let rows = objectives.into_iter().chain(not_recovered(t)).chain(others).chain(of_evidence(report));
+    let rows = objectives.into_iter().chain(not_recovered(t)).chain(others);
+    let rows = rows.chain(evidence::figures(report));
     let rows = rows.map(|(label, text, tone)| vec![plain(label), vec![bit(text, tone)]]).collect();
     table("In figures", &["figure", "value"], rows)
-}
-
-/// The figures about bundles.
-fn of_evidence(report: &Compliance) -> [(&'static str, String, Tone); 2] {
-    let t = &report.totals;
-    let without = match report.damaged_bundles.len() {
-        0 => t.without_evidence.to_string(),
-        n => format!("{}; {}", t.without_evidence, count(n, "damaged bundle")),
-    };
-    let bad = t.without_evidence > 0 || !report.damaged_bundles.is_empty();
-    [
-        ("Runs without intact evidence", without, tone(bad)),
-        (
-            "Runs that went on after their last bundle",
-            t.beyond_evidence.to_string(),
-            tone(t.beyond_evidence > 0),
-        ),
-    ]
 }
 
 /// The number of overrides whose approvals are still missing.
@@ -344,10 +327,9 @@ fn applications(report: &Compliance) -> Table {
             None => now.push(bit("never proven", Tone::Warn)),
         }
         let own = vec![vec![name(a.plan.as_str()), bit(a.tier.clone(), Tone::Soft)], now, plain(promised)];
-        own.into_iter()
-            .chain(of_figures(&a.figures))
-            .chain([gaps(&a.unproven), gaps(&a.unprotected)])
-            .collect()
+        let [mut runs, rto, rpo] = of_figures(&a.figures);
+        runs.extend(evidence::left_out_of(report, &a.plan));
+        own.into_iter().chain([runs, rto, rpo]).chain([gaps(&a.unproven), gaps(&a.unprotected)]).collect()
     };
     let columns = [
         "application, tier",
@@ -422,7 +404,8 @@ fn runs(report: &Compliance) -> Table {
         "recovery point",
         "requested by; approvals; controls",
     ];
-    table("Runs, worst first", &columns, report.runs.iter().map(row).collect())
+    let broken = report.unreadable_runs.iter().map(evidence::unreadable);
+    table("Runs, worst first", &columns, broken.chain(report.runs.iter().map(row)).collect())
 }
 
 /// Who approved a run.
@@ -435,29 +418,6 @@ fn approvals(line: &RunLine) -> Vec<Bit> {
         [] => vec![bit("no approval required", Tone::Soft)],
         some => some.iter().map(of).collect(),
     }
-}
-
-fn evidence(report: &Compliance) -> Table {
-    let of = |l: &RunLine| {
-        let damaged = report.damaged_bundles.iter().filter(|bundle| bundle.is_of(&l.run));
-        let mut rows: Vec<_> = damaged
-            .map(|bundle| vec![vec![name(bundle.file.clone())], vec![bit(bundle.why.clone(), Tone::Bad)]])
-            .collect();
-        match l.bundle.as_ref().zip(l.sha256.as_ref()) {
-            Some((file, sha256)) => {
-                let covers = l.covers.map(|covers| bit(format!("({})", covers.words()), Tone::Warn));
-                let file: Cell = [name(file.clone())].into_iter().chain(covers).collect();
-                rows.push(vec![file, vec![name(sha256.clone())]]);
-            }
-            None if rows.is_empty() => {
-                rows.push(vec![vec![name(l.run.as_str())], vec![bit("none", Tone::Bad)]]);
-            }
-            None => {}
-        }
-        rows
-    };
-    let rows = report.runs.iter().flat_map(of).collect();
-    table("Evidence", &["bundle, or run without a bundle", "SHA-256"], rows)
 }
 
 /// The changes of `drctl.yaml`. The run list says which runs were decided under them.

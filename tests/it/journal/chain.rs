@@ -26,7 +26,7 @@ fn audit(path: &Path) -> verify::Audit {
 }
 
 /// Changes the store the way somebody with an ordinary SQLite shell would: the triggers are dropped first.
-fn tamper(path: &Path, sql: &str) -> usize {
+pub fn tamper(path: &Path, sql: &str) -> usize {
     let connection = rusqlite::Connection::open(path).unwrap();
     connection
         .execute_batch("DROP TRIGGER IF EXISTS events_stay; DROP TRIGGER IF EXISTS events_remain; DROP TRIGGER IF EXISTS ledger_stays; DROP TRIGGER IF EXISTS ledger_remains;")

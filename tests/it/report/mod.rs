@@ -1,6 +1,7 @@
 //! Reports and traces.
 
 pub(crate) mod as_commands;
+pub(crate) mod broken_stores;
 pub(crate) mod complete;
 pub(crate) mod compliance;
 pub(crate) mod documents;
