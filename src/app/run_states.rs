@@ -67,11 +67,11 @@ pub fn of_one_world<'s>(run: &'s RunState, runs: &'s [RunState]) -> Vec<&'s RunS
     }
 }
 
-/// The runs that no process is driving.
-pub fn undriven_of(store: &SqliteJournal, runs: &[RunState]) -> BTreeSet<RunId> {
+/// The runs that a process is driving.
+pub fn driven(store: &SqliteJournal, runs: &[RunState]) -> BTreeSet<RunId> {
     let folder = Context::lock_folder(store);
     let names = runs.iter().map(|run| &run.created.run);
-    names.filter(|run| !RunLock::is_held(&folder, run)).cloned().collect()
+    names.filter(|run| RunLock::is_held(&folder, run)).cloned().collect()
 }
 
 /// Leaves out runs that a process is driving: they are in progress, not left behind.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ssh_key::PublicKey;
+
 use crate::app::clock::now;
 use crate::app::context::{Context, SANDBOX_BEGAN};
 use crate::app::error::AppError;
@@ -13,7 +15,7 @@ use crate::cli::args::{ComplianceArgs, ComplianceFormat, Global};
 use crate::cli::formats::Format;
 use crate::cli::printer::Printer;
 use crate::files::{self, Use};
-use crate::journal::lock::RunLock;
+use crate::journal::bundle::{self, Unproven};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::{self, Contents, Fault};
 use crate::journal::{Journal as _, Record, StoreError};
@@ -177,19 +179,15 @@ fn written(
     let contents = store.contents()?;
     let verify::Audit { faults, terms, severities, .. } = verify::audit(&contents, &anchors::trust(context));
     let (bundles, damaged) = bundles(context, store)?;
-    let folder = Context::lock_folder(store);
-    let names = runs.iter().map(|run| &run.created.run);
-    let driven = names.filter(|run| RunLock::is_held(&folder, run)).cloned().collect();
     let books = Books {
         runs,
-        undriven: &run_states::undriven_of(store, runs),
         plans: &plans,
         drill_every: &drill_every,
         drills: &drills,
         ready: &ready,
         told: &notifier::told_of_runs(store)?,
         bundles: &bundles,
-        driven: &driven,
+        driven: &run_states::driven(store, runs),
         damaged: &damaged,
         unreadable: &unreadable(store, (&contents, &faults), &bundles)?,
         terms: &terms,
@@ -281,21 +279,34 @@ fn drills(store: &SqliteJournal) -> Result<Vec<DrillLine>, AppError> {
     Ok(drill_schedules::known(store)?.fates.into_iter().map(line).collect())
 }
 
+/// What is wrong with a bundle, after its name. Only a difference from what was signed proves that somebody changed it.
+fn not_whole(bytes: &[u8], keys: &[PublicKey], why: &str) -> String {
+    match bundle::manifest(bytes, keys) {
+        Err(Unproven::Stranger(key)) => format!("is signed with {key}, which is not a key of this store"),
+        _ if bundle::changed(bytes, keys).is_some() => format!("was CHANGED after it was signed: {why}"),
+        _ => format!("is not whole: {why}"),
+    }
+}
+
 /// The newest intact bundle of each run, and those that are damaged.
 fn bundles(
     context: &Context,
     store: &SqliteJournal,
 ) -> Result<(BTreeMap<RunId, SealedBundle>, Vec<DamagedBundle>), AppError> {
-    let keys = store_key::announced(store)?;
+    let keys = anchors::keys(&context.store_file(), store_key::announced(store)?);
     let lengths: BTreeMap<RunId, u64> = store.runs()?.into_iter().map(|row| (row.run, row.events)).collect();
     let mut newest: BTreeMap<RunId, SealedBundle> = BTreeMap::new();
     let mut damaged = Vec::new();
     for file in bundles::all(&bundles::folder(&context.store_file()))? {
         let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let read = files::read(&file, Use::Bundle).map_err(|e| format!("cannot be read: {}", e.why));
+        let read = match files::read(&file, Use::Bundle) {
+            // An auditor need not have access to it.
+            Err(e) if e.is_missing() || e.is_denied() => continue,
+            read => read.map_err(|e| format!("cannot be read: {}", e.why)),
+        };
         let judged = read.and_then(|bytes| {
-            let verdict = evidence::judged(&file, &bytes, &keys)
-                .map_err(|why| format!("was CHANGED after it was signed: {why}"))?;
+            let verdict =
+                evidence::judged(&file, &bytes, &keys).map_err(|why| not_whole(&bytes, &keys, &why))?;
             Ok((bytes, verdict.manifest))
         });
         let (bytes, manifest) = match judged {

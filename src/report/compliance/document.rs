@@ -43,8 +43,6 @@ pub struct PlanLine {
 pub struct Books<'a> {
     /// Every run of the store.
     pub runs: &'a [RunState],
-    /// The runs that no process drives.
-    pub undriven: &'a BTreeSet<RunId>,
     /// The existing plans.
     pub plans: &'a [PlanLine],
     /// How often the applications of each tier must be proven.

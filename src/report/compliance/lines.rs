@@ -54,7 +54,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &ReportRequest) -> R
         ended_at: run.finished_at,
         as_of: asked.judged_at(run),
         good: matches!(report.outcome.as_str(), "recovered" | "passed") && drill::called_off(run).is_none(),
-        state: words::standing(&report, !books.undriven.contains(&run.created.run)).to_owned(),
+        state: words::standing(&report, books.driven.contains(&run.created.run)).to_owned(),
         outcome: report.outcome,
         rto: over.then(|| report.rto.held_to(attained.rto, held.rto())),
         rpo: over.then(|| rpo(report.rpo)),

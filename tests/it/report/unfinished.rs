@@ -138,7 +138,7 @@ fn a_cancel_that_a_killed_process_did_not_finish_is_named() {
 fn judged(state: &RunState) -> Compliance {
     let books = Books {
         runs: std::slice::from_ref(state),
-        undriven: &BTreeSet::new(),
+        driven: &BTreeSet::new(),
         plans: &[],
         drill_every: &BTreeMap::new(),
         drills: &[],
@@ -146,6 +146,7 @@ fn judged(state: &RunState) -> Compliance {
         told: &BTreeMap::new(),
         bundles: &BTreeMap::new(),
         damaged: &[],
+        unreadable: &[],
         terms: &[],
         severities: &[],
         ledger: &LedgerLine::default(),
