@@ -67,8 +67,7 @@ impl Jumps {
     /// What came since.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
-        let more = |now: Dur, then: Dur| Dur(now.millis().saturating_sub(then.millis()));
-        Self { forward: more(self.forward, before.forward), backward: more(self.backward, before.backward) }
+        Self { forward: self.forward.minus(before.forward), backward: self.backward.minus(before.backward) }
     }
 }
 
@@ -99,8 +98,8 @@ impl Hands {
         }
         // Set forward again it first makes up for having been set back.
         let made_up = forward.min(self.behind);
-        self.behind = Dur(self.behind.millis() - made_up.millis()).plus(backward);
-        let ahead = Dur(forward.millis() - made_up.millis());
+        self.behind = self.behind.minus(made_up).plus(backward);
+        let ahead = forward.minus(made_up);
         self.base = self.base + ahead;
         (ahead.max(backward) > Dur::ZERO).then_some((ahead, backward))
     }
@@ -240,7 +239,7 @@ impl World {
 
     /// How far [`Self::now`] is ahead of that, in milliseconds; negative if it is behind.
     pub fn ahead_ms(&self) -> i64 {
-        self.now().millis() - self.real().millis()
+        self.now().millis().saturating_sub(self.real().millis())
     }
 
     /// How far the wall clock moved away from the monotonic one, as far as was compared: nothing is looked at.
@@ -296,7 +295,8 @@ impl World {
             }
             // Whatever happens to the clock of the process meanwhile.
             Clock::Virtual { .. } => {
-                Sleep { world: self.clone(), due: moved(due, -self.ahead_ms()), id: None }.await
+                Sleep { world: self.clone(), due: moved(due, self.ahead_ms().saturating_neg()), id: None }
+                    .await
             }
         }
     }
@@ -364,7 +364,7 @@ impl World {
 
 /// A time, moved by this many milliseconds.
 const fn moved(at: Timestamp, by: i64) -> Timestamp {
-    Timestamp::from_millis(at.millis() + by)
+    Timestamp::from_millis(at.millis().saturating_add(by))
 }
 
 struct Flag {

@@ -111,8 +111,7 @@ impl Starting<'_> {
                 return Ok(Vec::new());
             }
             let every = probes.iter().map(|p| p.every_ms.plus(p.timeout_ms)).max().unwrap_or_default();
-            let until =
-                world.now() + Dur(every.millis() * u64::from(self.context.settings.probe_consecutive));
+            let until = world.now() + every.times(u64::from(self.context.settings.probe_consecutive));
             let most = until.since(world.now());
             self.presenter.note(&format!("{}: running probes, for at most {most}", plan.name));
             return Ok(survey::believe(session, &probes, recorder, until).await);

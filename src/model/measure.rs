@@ -24,7 +24,8 @@ pub struct ClockReading {
 impl ClockReading {
     /// A reading of `shows` that was requested and answered at these times.
     pub fn new(shows: Timestamp, asked: Timestamp, answered: Timestamp) -> Self {
-        Self { ahead_ms: shows.millis() - asked.millis(), within_ms: answered.since(asked), at: answered }
+        let ahead_ms = shows.millis().saturating_sub(asked.millis());
+        Self { ahead_ms, within_ms: answered.since(asked), at: answered }
     }
 
     /// Whether it must be ahead, however long the answer took.

@@ -102,14 +102,17 @@ impl Dur {
     /// The zero duration.
     pub const ZERO: Self = Self(0);
 
-    /// Whole seconds.
+    /// The longest duration that a person may write: 100 years. Journals may have longer ones, because clocks may be wrong.
+    pub const LONGEST: Self = Self(36_500 * DAY);
+
+    /// Whole seconds, or the maximum on overflow.
     pub const fn secs(s: u64) -> Self {
-        Self(s * 1_000)
+        Self(s.saturating_mul(SECOND))
     }
 
-    /// Whole minutes.
+    /// Whole minutes, or the maximum on overflow.
     pub const fn mins(m: u64) -> Self {
-        Self(m * 60_000)
+        Self(m.saturating_mul(MINUTE))
     }
 
     /// Milliseconds.
@@ -140,8 +143,14 @@ impl Dur {
         Self(self.0.saturating_add(other.0))
     }
 
+    /// The product, or the maximum on overflow.
+    #[must_use]
+    pub const fn times(self, n: u64) -> Self {
+        Self(self.0.saturating_mul(n))
+    }
+
     /// Parses `250ms`, `90s`, `15m`, `2h`, `90d` and sums such as `1h30m` and `1h 30m`. A bare number is refused, because the unit would be
-    /// a guess.
+    /// a guess. So is a duration above [`Dur::LONGEST`].
     pub fn parse(text: &str) -> Result<Self, String> {
         let bad = || {
             format!(
@@ -149,27 +158,32 @@ impl Dur {
             )
         };
         let mut rest = text.trim();
-        let mut total: u64 = 0;
+        let mut total = Self::ZERO;
         if rest.is_empty() {
             return Err(bad());
         }
         while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
-            let number: u64 = rest[..digits].parse().map_err(|_| bad())?;
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 0).ok_or_else(bad)?;
+            // Digits that are no `u64` are too many.
+            let number: u64 = rest[..digits].parse().unwrap_or(u64::MAX);
             rest = &rest[digits..];
             let unit_len = rest.find(|c: char| c.is_ascii_digit() || c == ' ').unwrap_or(rest.len());
             let scale = match &rest[..unit_len] {
                 "ms" => 1,
-                "s" => 1_000,
-                "m" => 60_000,
-                "h" => 3_600_000,
-                "d" => 86_400_000,
+                "s" => SECOND,
+                "m" => MINUTE,
+                "h" => HOUR,
+                "d" => DAY,
                 _ => return Err(bad()),
             };
             rest = rest[unit_len..].trim_start();
-            total = number.checked_mul(scale).and_then(|n| total.checked_add(n)).ok_or_else(bad)?;
+            total = total.plus(Self(number).times(scale));
         }
-        Ok(Self(total))
+        if total > Self::LONGEST {
+            let longest = Self::LONGEST.exact();
+            return Err(format!("`{text}` is too long; the longest duration is 100 years ({longest})"));
+        }
+        Ok(total)
     }
 }
 
@@ -183,17 +197,21 @@ impl Dur {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "no duration here has 2^53 ms"
+        reason = "the cast keeps what is too long at the maximum"
     )]
     pub fn from_secs_f64(seconds: f64) -> Self {
         Self((seconds.max(0.0) * 1_000.0).round() as u64)
     }
 
-    /// Rounds up to exactly what [`Display`](fmt::Display) shows.
+    /// Rounds up to exactly what [`Display`](fmt::Display) shows, or to the maximum on overflow.
     #[must_use]
     pub const fn shown_up(self) -> Self {
-        let step = self.step();
-        Self(self.0.div_ceil(step) * step)
+        self.up_to(self.step())
+    }
+
+    /// Rounds up to a multiple of `step`, or to the maximum on overflow.
+    const fn up_to(self, step: u64) -> Self {
+        Self(step).times(self.0.div_ceil(step))
     }
 
     /// The smallest unit that [`Display`](fmt::Display) shows.
@@ -219,7 +237,7 @@ impl Dur {
         if self.step() <= finest {
             return self.shown_up().to_string();
         }
-        let mut left = self.0.div_ceil(finest) * finest;
+        let mut left = self.up_to(finest).0;
         let mut words = Vec::new();
         for (unit, each) in [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND)] {
             if left >= each {
@@ -328,9 +346,58 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_number_and_an_overflow_are_refused() {
-        for text in ["15", "", "m", "1.5h", "-3s", "99999999999999999999d", "18446744073709551615d", "5 m"] {
-            assert!(Dur::parse(text).is_err(), "{text} was accepted");
+    fn a_bare_number_is_refused() {
+        for text in ["15", "", "m", "1.5h", "-3s", "5 m", "99999999999999999999", "99999999999999999999y"] {
+            let said = Dur::parse(text).unwrap_err();
+            assert!(said.contains("is not a duration; write a number with a unit"), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_duration_above_a_hundred_years_is_refused_with_the_limit() {
+        for text in ["36500d", "876000h", "36499d 24h"] {
+            assert_eq!(Dur::parse(text), Ok(Dur::LONGEST), "{text}");
+        }
+        for text in [
+            "36501d",
+            "36500d1ms",
+            "18446744073709551615ms",
+            "18446744073709551615d",
+            "99999999999999999999d",
+            "307445734561825m",
+            "18446744073709551615ms 1ms",
+        ] {
+            let said = format!("`{text}` is too long; the longest duration is 100 years (36500d)");
+            assert_eq!(Dur::parse(text), Err(said));
+        }
+    }
+
+    /// Journals may have any number, and an overflow must neither panic nor wrap to a small one.
+    #[test]
+    fn the_greatest_duration_stays_the_greatest() {
+        let most = Dur(u64::MAX);
+        assert_eq!((Dur::secs(u64::MAX), Dur::mins(u64::MAX), Dur::mins(u64::MAX / 2)), (most, most, most));
+        assert_eq!((most.plus(Dur(1)), most.plus(most), Dur(1).minus(most)), (most, most, Dur::ZERO));
+        assert_eq!((most.times(0), most.times(1), most.times(2)), (Dur::ZERO, most, most));
+        assert_eq!((Dur::secs(5).times(3), Dur(2).times(u64::MAX)), (Dur::secs(15), most));
+        assert_eq!((most.shown_up(), Dur(u64::MAX - 1).shown_up()), (most, most));
+        assert_eq!(most.to_string(), "213503982334d 14h");
+        for within in [Dur::ZERO, Dur(1), Dur::secs(5), Dur::mins(5), Dur::mins(120), Dur::mins(1_500), most]
+        {
+            assert!(most.shown_within(within).starts_with("213503982334d 14h"), "{within}");
+        }
+        assert_eq!(most.in_full(), "213503982334d 14h 25m 51s");
+        assert_eq!(most.exact(), "213503982334d14h25m51s615ms");
+        assert_eq!((most.millis(), most.std()), (u64::MAX, std::time::Duration::from_millis(u64::MAX)));
+        assert_eq!(Dur::from_secs_f64(most.as_secs_f64()), most);
+        assert_eq!((Dur::from_secs_f64(f64::INFINITY), Dur::from_secs_f64(f64::MAX)), (most, most));
+        assert_eq!((Dur::from_secs_f64(f64::NAN), Dur::from_secs_f64(-1.0)), (Dur::ZERO, Dur::ZERO));
+        assert_eq!(span(f64::NEG_INFINITY), "-213503982334d 14h");
+        let (first, last) = (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX));
+        assert_eq!((last + most, first - most), (last, first));
+        assert_eq!((last.since(first), first.since(last)), (Dur(u64::MAX / 2), Dur::ZERO));
+        for at in [first, last] {
+            assert!(!at.to_string().is_empty() && !at.clock().is_empty() && !at.digits().is_empty());
         }
     }
 

@@ -153,7 +153,7 @@ fn longest(
         at = from;
     }
     path.reverse();
-    let users = out_from.map(|began| Dur(total.millis().saturating_sub(began.millis())));
+    let users = out_from.map(|began| total.minus(began));
     (Served { after: total, users }, path)
 }
 

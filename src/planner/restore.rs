@@ -445,7 +445,7 @@ fn may_be_replaced(draft: &mut Draft<'_>, component: &Component, spec: &Database
 fn loss(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore) {
     let input = draft.input;
     let by_now = input.now.since(of.to_time);
-    let takes: u64 = [RestoreJob::CreateCopy, RestoreJob::Verify, RestoreJob::Loss]
+    let takes = [RestoreJob::CreateCopy, RestoreJob::Verify, RestoreJob::Loss]
         .into_iter()
         .map(|p| {
             crate::record::estimate::estimate(&Action::Op(Operation::Restore(RestoreStep {
@@ -453,16 +453,15 @@ fn loss(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore) {
                 of: Box::new(of.clone()),
             })))
         })
-        .map(|e| e.expected_ms.millis())
-        .sum();
-    let by_then = by_now.plus(Dur(takes));
+        .fold(Dur::ZERO, |all, e| all.plus(e.expected_ms));
+    let by_then = by_now.plus(takes);
     let covers = |w: &&crate::model::waiver::Waiver| w.covers(Rule::ExposureAboveRpo, Some(name));
     let accepted = input.request.waivers.iter().filter(covers).filter_map(|w| w.accept_loss_ms).max();
     if by_then <= accepted.unwrap_or_else(|| objective(draft, name)) {
         return;
     }
     // Twice the expected duration, so that nobody is asked a second time while users wait.
-    let bound = Dur::mins(by_then.plus(Dur(takes)).millis().div_ceil(60_000) + 1).exact();
+    let bound = Dur::mins(by_then.plus(takes).millis().div_ceil(60_000) + 1).exact();
     let facts = format!(
         "the restore loses all writes since {}: {by_now} of writes now, about {by_then} when the copy takes over{}",
         of.to_time,

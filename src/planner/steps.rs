@@ -262,7 +262,7 @@ impl<'a> Draft<'a> {
         let action =
             Action::Check(Check::Probe { probe: probe.name.clone(), site: probe.site.clone(), consecutive });
         let mut step = step(&format!("{verb}.{}", probe.name), phase, None, action);
-        let expected = Dur(probe.every_ms.millis() * u64::from(consecutive));
+        let expected = probe.every_ms.times(u64::from(consecutive));
         // One bad sample starts the row anew, and the step must outlast that.
         let most = step.estimate.timeout_ms.max(expected.plus(expected));
         step.estimate = Estimate::new(expected, most);

@@ -110,8 +110,8 @@ impl Recorder {
         let unasked = |s: &Series| s.unasked.as_ref().map(|(at, _)| *at);
         let last = self.probes.get(key).and_then(|s| s.last_good.max(s.last_bad).max(unasked(s)));
         let Some(last) = last else { return now };
-        let every = every.millis().max(1);
-        last + Dur(every * now.since(last).millis().div_ceil(every).max(1))
+        let every = every.max(Dur(1));
+        last + every.times(now.since(last).millis().div_ceil(every.millis()).max(1))
     }
 
     /// The status of every probe, for the inventory.

@@ -233,7 +233,7 @@ impl Probe {
 
     /// How long it may succeed, or fail, before that many samples in a row show it.
     pub fn turns_within(&self, in_a_row: u32) -> Dur {
-        Dur(u64::from(in_a_row) * self.every_ms.max(self.timeout_ms).millis())
+        self.every_ms.max(self.timeout_ms).times(u64::from(in_a_row))
     }
 }
 

@@ -294,7 +294,7 @@ fn unnoticed(state: &RunState, outage: &Outage) -> Figure {
     // Between two good samples there can be one bad sample fewer than a turn needs.
     let missed = |p: &&Probe| {
         let bad = u64::from(state.runbook.probe_consecutive.saturating_sub(1));
-        p.every_ms.plus(Dur(bad * p.every_ms.max(p.timeout_ms).millis()))
+        p.every_ms.plus(p.every_ms.max(p.timeout_ms).times(bad))
     };
     let publics = state.runbook.probes.iter().filter(|p| p.role == ProbeRole::Public);
     let most = publics.map(|p| missed(&p)).max().unwrap_or_default();

@@ -322,7 +322,7 @@ fn estimated(step: &Step, share: f64) -> Dur {
 
 fn between(from: Dur, to: Dur, share: f64) -> Dur {
     let more = to.as_secs_f64() - from.as_secs_f64();
-    Dur(from.millis() + whole(more.max(0.0) * share.clamp(0.0, 1.0) * 1_000.0))
+    from.plus(Dur(whole(more.max(0.0) * share.clamp(0.0, 1.0) * 1_000.0)))
 }
 
 /// The duration that the next run does not exceed with this probability; `None` if there are too few measurements.

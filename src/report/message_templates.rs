@@ -73,9 +73,9 @@ impl MessageContext<'_> {
 
     /// When the next update is due.
     fn next(&self) -> Timestamp {
-        let every = self.every().millis().max(1);
-        let number = self.now.since(self.state.created_at).millis() / every + 1;
-        self.state.created_at + Dur(every * number)
+        let every = self.every().max(Dur(1));
+        let number = self.now.since(self.state.created_at).millis() / every.millis() + 1;
+        self.state.created_at + every.times(number)
     }
 
     fn service(&self) -> &str {

@@ -99,7 +99,7 @@ fn update(desk: &message_templates::MessageContext<'_>) -> Option<Notice> {
     let every = desk.every();
     let since = desk.now.since(desk.state.created_at);
     let number = since.millis() / every.millis().max(1);
-    let due = desk.state.created_at + Dur(every.millis() * number);
+    let due = desk.state.created_at + every.times(number);
     (desk.matter == Matter::Incident && number > 0).then(|| desk.update(number, due))
 }
 

@@ -171,7 +171,7 @@ impl Evaluation<'_> {
             return ready(format!("it has the complete log of the writer; its last commit is {lag} old"));
         }
         let idle = by == "sql" || state.instance.as_ref().is_some_and(|i| i.may_be_idle(lag));
-        if idle && lag.millis() * 2 > most.millis() && (state.wal.is_none() || writer.is_none()) {
+        if idle && lag.times(2) > most && (state.wal.is_none() || writer.is_none()) {
             let facts = format!(
                 "its last commit is {lag} old (by {by}), and it is unknown whether a later one exists; the RPO is {most}"
             );
@@ -186,7 +186,7 @@ impl Evaluation<'_> {
         match () {
             () if lag > most => not(Standing::NotReady, facts, fix),
             // A lag of more than half the objective leaves too little time for detection and the fence.
-            () if lag.millis() * 2 > most.millis() => not(Standing::Degraded, facts, fix),
+            () if lag.times(2) > most => not(Standing::Degraded, facts, fix),
             () => ready(facts),
         }
     }
@@ -286,7 +286,7 @@ impl Evaluation<'_> {
                 let facts = format!("{} has a TTL of {is}s, but the plan says another one", set.name);
                 not(Standing::Degraded, facts, "correct the TTL or the plan")
             }
-            None if kept.millis() * 4 > most.millis() => not(Standing::Degraded, longest, "lower the TTL"),
+            None if kept.times(4) > most => not(Standing::Degraded, longest, "lower the TTL"),
             None => ready(longest),
         };
         Some(check(Area::Ttl, component.name.as_str(), told))

@@ -81,7 +81,7 @@ impl Bucket {
     /// How long to wait before asking again; `None` if this many tokens were taken. No more than the bucket holds may be asked for.
     fn wait(&self, tokens: NonZeroU32, ticks: Dur) -> Option<Dur> {
         if ticks < self.held_until {
-            return Some(Dur(self.held_until.millis() - ticks.millis()));
+            return Some(self.held_until.minus(ticks));
         }
         let at = self.clock.set(ticks);
         self.limiter.check_n(tokens).ok()?.err().map(|until| {
@@ -172,7 +172,7 @@ impl Throttle {
     pub fn throttled(&self, service: &str, scope: &str) {
         let bucket = self.bucket(service, scope);
         let mut bucket = lock(&bucket);
-        bucket.hold = Dur((bucket.hold.millis() * 2).clamp(FIRST_HOLD.millis(), LONGEST_HOLD.millis()));
+        bucket.hold = bucket.hold.times(2).clamp(FIRST_HOLD, LONGEST_HOLD);
         // Jitter keeps two operators that were throttled together from retrying together.
         let jitter = Dur(self.world.random() % bucket.hold.millis().max(1));
         bucket.held_until = self.world.ticks().plus(bucket.hold).plus(jitter);

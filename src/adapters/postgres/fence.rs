@@ -315,7 +315,7 @@ async fn last_commit(client: &Client, census: &Census) -> Result<Option<CommitAg
     let row = client.query_one(&text, &[]).await.map_err(|e| Failure::from_error(&e))?;
     let since: Option<i64> = row.try_get(0).map_err(|e| Failure::from_error(&e))?;
     let last = since.map_or(commit, |since| since.max(commit));
-    Ok(CommitAge::from_ms(Some(census.now - last), Some(last)))
+    Ok(CommitAge::from_ms(Some(census.now.saturating_sub(last)), Some(last)))
 }
 
 /// The next transaction ID and the time of the last commit, for the fence's transaction to record. While a transaction is open it

@@ -37,9 +37,8 @@ impl Truth {
     /// outage. It is computed from the outage, not from samples.
     pub fn outage_as_sampled(&self, phase: Timestamp, every: Dur) -> Option<Dur> {
         let (from, to) = self.outage()?;
-        let tick = |at: Timestamp| {
-            phase + Dur(at.since(phase).millis().div_ceil(every.millis().max(1)) * every.millis())
-        };
+        let tick =
+            |at: Timestamp| phase + every.times(at.since(phase).millis().div_ceil(every.millis().max(1)));
         Some(tick(to?).since(tick(from)))
     }
 }

@@ -15,7 +15,6 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::SiteName;
 use crate::model::intent::Intent;
 use crate::model::plain::count;
-use crate::model::time::Dur;
 use crate::plan::Plan;
 use crate::planner::assessment::{self, AssessmentLine, Question, Reads};
 use crate::probe::Recorder;
@@ -80,7 +79,7 @@ fn assess(
     let nothing = Recorder::new(consecutive);
     let seen = stage.world.block_on(async {
         stage.world.sleep_until(stage.world.now() + stage.outage_begins()).await;
-        let until = stage.world.now() + Dur(every.millis() * u64::from(consecutive));
+        let until = stage.world.now() + every.times(u64::from(consecutive));
         if stage.sandbox.is_none() && !probes.is_empty() {
             printer.note(&format!(
                 "{}: running probes, for at most {}",

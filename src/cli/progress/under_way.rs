@@ -157,7 +157,7 @@ fn rest(state: &RunState, now: Timestamp) -> Runbook {
         step.estimate.expected_ms = match s.work.started_at {
             _ if s.work.status.settled() => Dur::ZERO,
             // Steps in progress have already used part of their time.
-            Some(began) => Dur(expected.millis().saturating_sub(now.since(began).millis())),
+            Some(began) => expected.minus(now.since(began)),
             None => expected,
         };
     }

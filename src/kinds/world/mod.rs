@@ -131,5 +131,5 @@ impl SimulatedWorld {
 
 /// A time, moved by this many milliseconds.
 pub fn moved(at: Timestamp, by: i64) -> Timestamp {
-    Timestamp::from_millis(at.millis() + by)
+    Timestamp::from_millis(at.millis().saturating_add(by))
 }

@@ -59,7 +59,7 @@ fn short(report: &Compliance) -> Vec<(Timestamp, String)> {
     };
     let step = i64::try_from(every.millis()).unwrap_or(i64::MAX);
     let first = report.since.millis().div_euclid(step) * step;
-    let all = (0..=MARKS + 1).map(|n| Timestamp::from_millis(first) + Dur(n * every.millis()));
+    let all = (0..=MARKS + 1).map(|n| Timestamp::from_millis(first) + every.times(n));
     all.filter(|at| (report.since..=last).contains(at)).map(|at| (at, label(at))).collect()
 }
 

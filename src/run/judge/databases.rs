@@ -48,7 +48,7 @@ pub(super) fn owed(state: &RunState, i: usize, fence: &Fence, judged: Judged, no
         return Judged::Unclear("it is not confirmed that the new primary still takes writes".to_owned());
     }
     let rung = state.rungs(&fence.db.component).iter().take_while(|&&r| r != i).count();
-    let turn = state.taken_at + Dur(RUNG.millis() * u64::try_from(rung).unwrap_or(0));
+    let turn = state.taken_at + RUNG.times(u64::try_from(rung).unwrap_or(0));
     // A place that answers again after it was dark may now take writes, so every method runs at once.
     let woke = state.answered.get(&fence.db.place.name).is_some_and(|at| *at >= state.taken_at);
     match judged {

@@ -21,7 +21,10 @@ fn how_long_evidence_is_kept_is_said_and_is_as_long_as_its_profile_asks() {
         (format!("{{retain: {{hipaa: 365d}}, {SINKS}}}"), "hipaa is 365d, but must be from 2192d"),
         (format!("{{retain: {{own: 2192d, pci: 364d}}, {SINKS}}}"), "pci is 364d, but must be from 365d"),
         (format!("{{retain: {{own: 1h}}, {SINKS}}}"), "own is 1h, but must be from 1d"),
-        (format!("{{retain: {{own: 40000d}}, {SINKS}}}"), "to 36500d"),
+        (
+            format!("{{retain: {{own: 40000d}}, {SINKS}}}"),
+            "`40000d` is too long; the longest duration is 100 years (36500d)",
+        ),
         (format!("{{retain: {{hippa: 2192d}}, {SINKS}}}"), "hipaa"),
         ("{retain: {own: 400d}, sinks: {}}".to_owned(), "evidence.sinks is empty"),
         ("{retain: {own: 400d}}".to_owned(), "no `sinks`"),

@@ -2,6 +2,7 @@
 
 pub(crate) mod chain;
 pub(crate) mod engines;
+pub(crate) mod extreme_durations;
 pub(crate) mod forged_events;
 pub(crate) mod hostile_journals;
 pub(crate) mod imported_runs;

@@ -100,6 +100,27 @@ fn mistakes_in_settings_hide_none_of_the_plans_and_make_none() {
     assert!(code == 2 && ids == ["yaml-syntax", "plan-unknown-value"], "{ids:?}");
 }
 
+/// Nobody means it, and it would make every objective met.
+#[test]
+fn a_duration_above_a_hundred_years_is_an_error_with_its_place() {
+    for (file, from, long, place) in [
+        ("drctl.yaml", "critical: {rto: 15m", "18446744073709551615ms", "drctl.yaml:6:19"),
+        ("drctl.yaml", "critical: {rto: 15m", "307445734561825m", "drctl.yaml:6:19"),
+        ("truststream.yaml", "watch: {for: 2h", "36501d", "truststream.yaml:53:14"),
+    ] {
+        let folder = Folder::with_plans();
+        let path = folder.path().join("plans").join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (key, _) = from.rsplit_once(' ').unwrap();
+        std::fs::write(&path, text.replacen(from, &format!("{key} {long}"), 1)).unwrap();
+        let (code, out, err) = folder.run(&["check"]);
+        assert!(code == 2 && format!("{out}{err}").contains(place), "{place}: {code} {out}{err}");
+        let (_, out, _) = folder.run(&["check", "--output", "json"]);
+        let cause = format!("`{long}` is too long; the longest duration is 100 years (36500d)");
+        assert!(json(&out)["findings"].as_array().unwrap().iter().any(|f| f["cause"] == cause), "{out}");
+    }
+}
+
 /// A reference to something that has an error of its own is valid.
 #[test]
 fn a_mistake_in_settings_is_said_once_and_not_of_what_refers_to_it() {

@@ -99,7 +99,7 @@ impl Pair<'_> {
             () if age > PUBLISHED => not(Standing::Unknown, format!("{facts}; that was {age} ago"), fix),
             () if stuck(furthest) => not(Standing::Degraded, format!("{facts}; S3 replicates nothing"), slow),
             () if behind > most => not(Standing::NotReady, facts, slow),
-            () if behind.millis() * 2 > most.millis() => not(Standing::Degraded, facts, slow),
+            () if behind.times(2) > most => not(Standing::Degraded, facts, slow),
             () => ready(facts),
         }
     }

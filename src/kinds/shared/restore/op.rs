@@ -253,7 +253,9 @@ fn expected(part: RestoreJob, of: &Restore) -> Dur {
         };
     }
     match part {
-        RestoreJob::CreateCopy => Dur::secs(10 + bytes / rate + log / READ_PER_S),
+        RestoreJob::CreateCopy => {
+            Dur::secs(10).plus(Dur::secs(bytes / rate)).plus(Dur::secs(log / READ_PER_S))
+        }
         RestoreJob::Verify => Dur::secs(5 + bytes / READ_PER_S),
         RestoreJob::Loss => Dur::secs(2 + log / READ_PER_S),
         // Two folders are renamed, a server stops and another one starts.

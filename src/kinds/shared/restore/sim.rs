@@ -34,11 +34,8 @@ impl Servers {
     pub fn backups(&self, of: &Restore, keeper: Keeper, world: &SimulatedWorld) -> BackupsState {
         let oldest = world.began - KEPT;
         let since = of.to_time.since(oldest).millis() / EVERY.millis();
-        let nth = |n: u64| Backup {
-            name: format!("base-{n:03}"),
-            ended: oldest + Dur(n * EVERY.millis()),
-            bytes: BYTES,
-        };
+        let nth =
+            |n: u64| Backup { name: format!("base-{n:03}"), ended: oldest + EVERY.times(n), bytes: BYTES };
         let all: Vec<_> = (0..=world.now.since(oldest).millis() / EVERY.millis()).map(nth).collect();
         let chosen = (of.to_time >= oldest).then(|| nth(since));
         if let Some(name) = of.snapshot.as_ref().filter(|name| all.iter().all(|b| b.name != **name)) {
@@ -122,7 +119,7 @@ impl Servers {
             RestoreJob::Verify if failed.is_none() => 60_000 + world.roll(&["verify", &of.db.id], 60_000),
             // Two renames.
             RestoreJob::Swap | RestoreJob::Revert if of.instance().is_some() && failed.is_none() => {
-                2 * (rename.millis() + world.roll(&["rename", part.word(), &of.db.id], 240_000))
+                rename.plus(Dur(world.roll(&["rename", part.word(), &of.db.id], 240_000))).times(2).millis()
             }
             // Stopping a server and removing much data takes time.
             RestoreJob::Revert | RestoreJob::Destroy => 2_000 + world.roll(&["undo", &of.db.id], 150_000),

@@ -100,7 +100,7 @@ fn lint_record(record: &Record, of: &mut Lint<'_>) {
             "resolvers keep the old answer for one TTL after the switch, and drctl cannot shorten that time",
             &lower_ttl(rto),
         ),
-        Some(ttl) if ttl.value.millis() * 4 > rto.millis() => of.warn(
+        Some(ttl) if ttl.value.times(4) > rto => of.warn(
             "ttl-near-rto",
             ttl.span,
             format!(

@@ -116,7 +116,7 @@ impl Servers {
         self.end_sessions(i, world);
         let db = &mut self.all[i];
         let n = db.isolation.restarts.len().to_string();
-        let after = |most: u64| Dur(500 + world.roll(&["told", &db.reference.id, &n], most));
+        let after = |most: u64| Dur(500).plus(Dur(world.roll(&["told", &db.reference.id, &n], most)));
         let told = match world.scenario.by_group {
             ByGroup::Roughly { events: Events::Late(most), .. } => Some(world.now + after(most.millis())),
             ByGroup::Roughly { events: Events::Never, .. } => None,
