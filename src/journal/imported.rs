@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::chain::Record;
+use super::chain::{self, Record};
+use super::contents::{self, LEDGER};
 use crate::model::ids::{Digest, RunId};
-use crate::model::ledger::{Adopted, Entry, RecordedOperator};
+use crate::model::ledger::{Adopted, Checkpoint, Entry, RecordedOperator};
 use crate::model::waiver::Person;
 use crate::policy::adopted;
 
@@ -16,6 +17,20 @@ pub trait Stored {
     fn event(&self, run: &RunId, seq: u64) -> Option<Digest>;
     /// Whether an entry with these bytes comes after this one.
     fn follows(&self, seq: u64, bytes: &[u8]) -> bool;
+    /// Whether the store had the run before this entry.
+    fn is_named_before(&self, seq: u64, run: &RunId) -> bool;
+}
+
+/// The run that the store has by this entry: the entry is a head of the run, its terms, or a checkpoint for it.
+pub(super) fn names(bytes: &[u8]) -> Option<RunId> {
+    if let Some(head) = contents::head(bytes) {
+        return Some(head.run);
+    }
+    match Entry::read(bytes).ok()? {
+        Entry::Terms { run, .. } => Some(run),
+        Entry::Checkpoint(signed) => serde_json::from_str::<Checkpoint>(&signed.statement).ok()?.run,
+        _ => None,
+    }
 }
 
 /// What the ledger records about imported runs.
@@ -25,8 +40,8 @@ pub struct Imported {
     pub waiting: BTreeMap<RunId, Waiting>,
     /// The last valid adoption of each run.
     pub adopted: BTreeMap<RunId, Adopted>,
-    /// Invalid adoptions, with their entry numbers.
-    pub unsound: Vec<(u64, RunId, String)>,
+    /// Invalid imports and adoptions, with their entry numbers.
+    pub unsound: Vec<(u64, String)>,
 }
 
 /// A run that is read-only.
@@ -49,7 +64,12 @@ pub fn read<'r>(
     for record in ledger {
         match Entry::read(&record.bytes) {
             Ok(Entry::Configuration { operators: known, .. }) => operators = Some(known),
-            Ok(Entry::Imported { run, .. }) => drop(found.waiting.insert(run, Waiting::default())),
+            Ok(Entry::Imported { run, events, head, .. }) => {
+                match was_imported(record, (&run, events, &head), stored) {
+                    Ok(()) => drop(found.waiting.insert(run, Waiting::default())),
+                    Err(why) => found.unsound.push((record.seq, why)),
+                }
+            }
             Ok(Entry::Adopted { run, who, .. }) => {
                 let nobody = BTreeMap::new();
                 let holds = |now| holds((operators.as_ref(), now), (&run, record.seq, &who), stored);
@@ -66,7 +86,10 @@ pub fn read<'r>(
                         }
                         match holds(&nobody) {
                             Ok(()) => drop(lapsed.insert(run, (record.seq, why))),
-                            Err(_) => found.unsound.push((record.seq, run, why)),
+                            Err(_) => {
+                                let why = format!("the adoption of run {run} is not valid: {why}");
+                                found.unsound.push((record.seq, why));
+                            }
                         }
                     }
                 }
@@ -74,8 +97,33 @@ pub fn read<'r>(
             _ => {}
         }
     }
-    found.unsound.extend(lapsed.into_iter().map(|(run, (seq, why))| (seq, run, why)));
+    found.unsound.extend(
+        lapsed
+            .into_iter()
+            .map(|(run, (seq, why))| (seq, format!("the adoption of run {run} is not valid: {why}"))),
+    );
     found
+}
+
+/// Whether drctl wrote this entry when it imported a run. It imports no run that the store has already, and writes the head of the run next.
+fn was_imported(
+    entry: &Record,
+    (run, events, head): (&RunId, u64, &Digest),
+    stored: &dyn Stored,
+) -> Result<(), String> {
+    if stored.is_named_before(entry.seq, run) {
+        return Err(format!(
+            "it says that run {run} came from a file, but the store had the run before: somebody added this entry, and it has no effect"
+        ));
+    }
+    let next = serde_json::to_vec(&(run, events, head)).unwrap_or_default();
+    let next = chain::link(&RunId::new(LEDGER), Some((entry.seq, &entry.hash)), 0, next);
+    match stored.entry(next.seq) == Some(next.hash) {
+        true => Ok(()),
+        false => Err(format!(
+            "it says that run {run} came from a file, but the next entry is not the head of the run: somebody added this entry, and it has no effect"
+        )),
+    }
 }
 
 /// Whether an adoption is valid with the operators in the ledger and those `now`.

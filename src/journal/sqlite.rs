@@ -43,6 +43,8 @@ pub struct SqliteJournal {
     operators: std::cell::OnceCell<std::collections::BTreeMap<String, RecordedOperator>>,
     /// The events of the runs that this process drives, in case the file is damaged meanwhile.
     driven: std::cell::RefCell<std::collections::BTreeMap<RunId, Vec<Record>>>,
+    /// Whether an earlier entry names the run of an import, by the number of its entry.
+    named: std::cell::RefCell<std::collections::BTreeMap<u64, bool>>,
     /// Why this process cannot write to it.
     readonly: Option<String>,
     reader: std::cell::RefCell<Connection>,
@@ -88,6 +90,7 @@ impl SqliteJournal {
             put_back: std::cell::OnceCell::new(),
             operators: std::cell::OnceCell::new(),
             driven: std::cell::RefCell::default(),
+            named: std::cell::RefCell::default(),
             readonly: None,
             reader: std::cell::RefCell::new(reader),
             jobs,
@@ -117,6 +120,7 @@ impl SqliteJournal {
             put_back: std::cell::OnceCell::new(),
             operators: std::cell::OnceCell::new(),
             driven: std::cell::RefCell::default(),
+            named: std::cell::RefCell::default(),
             readonly: Some(why),
             reader: std::cell::RefCell::new(reader),
             // There is no writer, so every job is refused.

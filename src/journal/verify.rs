@@ -132,6 +132,10 @@ impl Stored for Indexed<'_> {
     fn follows(&self, seq: u64, bytes: &[u8]) -> bool {
         follows(self.ledger, seq, bytes)
     }
+
+    fn is_named_before(&self, seq: u64, run: &RunId) -> bool {
+        is_named_before(self.ledger, seq, run)
+    }
 }
 
 impl Stored for Contents {
@@ -146,10 +150,21 @@ impl Stored for Contents {
     fn follows(&self, seq: u64, bytes: &[u8]) -> bool {
         follows(&self.ledger, seq, bytes)
     }
+
+    fn is_named_before(&self, seq: u64, run: &RunId) -> bool {
+        is_named_before(&self.ledger, seq, run)
+    }
 }
 
 fn follows(ledger: &[Record], seq: u64, bytes: &[u8]) -> bool {
     ledger.iter().rev().take_while(|record| record.seq > seq).any(|record| record.bytes == bytes)
+}
+
+fn is_named_before(ledger: &[Record], seq: u64, run: &RunId) -> bool {
+    let mut earlier = ledger.iter().take_while(|record| record.seq < seq);
+    // Reading every entry takes long.
+    let holds = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok_and(|text| text.contains(run.as_str()));
+    earlier.any(|entry| holds(&entry.bytes) && imported::names(&entry.bytes).as_ref() == Some(run))
 }
 
 fn hash_at(records: &[Record], seq: u64) -> Option<Digest> {
@@ -211,7 +226,7 @@ pub fn contradiction(anchor: &Anchor, length: u64, stored: &dyn Stored) -> Optio
     }
 }
 
-/// Imported runs, and whether the people who adopted them were allowed to.
+/// Imported runs: whether drctl imported them, and whether the people who adopted them were allowed to.
 fn adoptions(
     (contents, trust): (&Contents, &Trust),
     by_run: &BTreeMap<&RunId, Vec<Record>>,
@@ -219,10 +234,8 @@ fn adoptions(
 ) {
     let stored = Indexed { ledger: &contents.ledger, by_run };
     let imported = imported::read(contents.ledger.iter(), &stored, &trust.operators);
-    for (seq, run, why) in imported.unsound {
-        let why = format!("the adoption of run {run} is not valid: {why}");
-        found.faults.push(Fault { run: LEDGER.to_owned(), seq, why });
-    }
+    let unsound = imported.unsound.into_iter();
+    found.faults.extend(unsound.map(|(seq, why)| Fault { run: LEDGER.to_owned(), seq, why }));
     found.imported = imported.waiting.into_keys().collect();
 }
 

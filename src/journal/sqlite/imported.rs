@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::params;
 
-use super::writer::Job;
+use super::writer::{self, Job};
 use super::{SqliteJournal, ledger_row, wait};
 use crate::journal::contents;
 use crate::journal::imported::{self, Imported, Stored};
@@ -161,6 +161,18 @@ impl Stored for SqliteJournal {
     fn follows(&self, seq: u64, bytes: &[u8]) -> bool {
         let query = "SELECT EXISTS (SELECT 1 FROM ledger WHERE seq > ?1 AND bytes = ?2)";
         self.reader.borrow().query_row(query, params![int(seq), bytes], |r| r.get(0)).unwrap_or(false)
+    }
+
+    fn is_named_before(&self, seq: u64, run: &RunId) -> bool {
+        // Nothing is inserted before an entry, so what was found once stays.
+        if let Some(known) = self.named.borrow().get(&seq) {
+            return *known;
+        }
+        let found = writer::is_named_before(&self.reader.borrow(), int(seq), run);
+        if let Ok(found) = found {
+            self.named.borrow_mut().insert(seq, found);
+        }
+        found.unwrap_or(false)
     }
 }
 

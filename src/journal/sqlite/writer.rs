@@ -9,6 +9,7 @@ use super::super::chain::{self, Record};
 use super::super::{AppendError, Closing, Release};
 use super::place::{Stamp, StoreFiles};
 use crate::journal::contents::LEDGER;
+use crate::journal::imported;
 use crate::model::ids::{ComponentName, Digest, RunId};
 use crate::model::time::Timestamp;
 
@@ -357,6 +358,11 @@ fn import(
             expected: 0,
         }));
     }
+    if is_named_before(connection, i64::MAX, run)? {
+        return Ok(Err(AppendError::Unavailable(format!(
+            "the ledger records run {run}, but its events are missing: somebody removed them. Import the run into another store"
+        ))));
+    }
     enter(connection, entry.to_vec())?;
     let epoch = records.iter().map(|r| r.epoch).max().unwrap_or(1);
     connection
@@ -369,6 +375,19 @@ fn import(
     }
     note_head(connection, records.last())?;
     Ok(Ok(records.to_vec()))
+}
+
+/// Whether an entry of the ledger before this one names the run.
+pub(super) fn is_named_before(connection: &Connection, seq: i64, run: &RunId) -> rusqlite::Result<bool> {
+    let query = "SELECT bytes FROM ledger WHERE seq < ?1 AND instr(bytes, ?2) > 0 ORDER BY seq";
+    let mut statement = connection.prepare_cached(query)?;
+    let mut rows = statement.query(params![seq, run.as_str().as_bytes()])?;
+    while let Some(row) = rows.next()? {
+        if imported::names(&row.get::<_, Vec<u8>>(0)?).as_ref() == Some(run) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Records the head of a run in the commit that changes it. Whoever truncates a run must therefore also truncate the ledger.

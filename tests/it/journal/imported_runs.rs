@@ -1,9 +1,10 @@
 //! Imported runs: nothing is done, signed or counted for one before an operator of this store adopts it.
 
+use drctl::journal::contents::LEDGER;
 use drctl::journal::sqlite::SqliteJournal;
-use drctl::journal::{Closing, Journal as _, written};
+use drctl::journal::{Closing, Journal as _, chain, written};
 use drctl::model::evidence::Head;
-use drctl::model::ids::RunId;
+use drctl::model::ids::{Digest, RunId};
 use drctl::model::ledger::{ADOPTION, Adoption, Entry, RecordedOperator, StoreWorld};
 use drctl::model::time::Timestamp;
 use drctl::model::waiver::Person;
@@ -326,6 +327,108 @@ fn a_finished_run_counts_once_it_is_adopted() {
     here.ok(&["audit", "verify", "--sandbox"]);
     let text = written::store(&store_at(&here).contents().unwrap());
     assert!(text.contains("imported") && text.contains("adopted"));
+}
+
+/// Appends to the ledger as somebody can who may write to the file.
+fn append<T: serde::Serialize>(store: &SqliteJournal, entry: &T) {
+    let last = store.ledger_head().unwrap();
+    let bytes = serde_json::to_vec(entry).unwrap();
+    let next = chain::link(&RunId::new(LEDGER), last.as_ref().map(|r| (r.seq, &r.hash)), 0, bytes);
+    let insert = "INSERT INTO ledger (seq, bytes, previous, hash) VALUES (?1, ?2, ?3, ?4)";
+    let seq = i64::try_from(next.seq).unwrap();
+    let values = rusqlite::params![seq, next.bytes, next.previous.as_str(), next.hash.as_str()];
+    rusqlite::Connection::open(store.path()).unwrap().execute(insert, values).unwrap();
+}
+
+fn import_of(run: &RunId, events: u64, head: &Digest) -> Entry {
+    let (at, who) = (Timestamp::from_millis(0), "root@vm".to_owned());
+    Entry::Imported { at, run: run.clone(), who, events, head: head.clone() }
+}
+
+/// The run counts, and the audit names the entry that says otherwise.
+fn counts(folder: &Folder, run: &RunId, why: &str) {
+    let (code, out, err) = folder.run(&["audit", "verify", "--sandbox"]);
+    let fault = format!("it says that run {run} came from a file, but {why}");
+    assert!(code == 1 && out.contains(&fault) && !out.contains("not counted"), "{code} {out}{err}");
+    let period = ["--since", "2026-01-01", "--until", "2026-02-01", "--format", "json"];
+    let (_, out, err) = folder.run(&[&["report", "compliance", "--sandbox"][..], &period].concat());
+    assert!(out.contains(run.as_str()), "{out}{err}");
+    let (_, out, err) = folder.run(&["status", "--sandbox"]);
+    assert!(!out.contains("IMPORTED"), "{out}{err}");
+    let listed = json(&folder.ok(&["runs", "list", "--sandbox", "--output", "json"]));
+    assert_ne!(listed["runs"][0]["imported"], true, "{listed}");
+}
+
+/// Whoever may write to the store says that one of its own runs came from a file, so that nobody counts it.
+#[test]
+fn a_run_of_this_store_does_not_become_one_from_a_file() {
+    for with_head in [false, true] {
+        let folder = Folder::with_plans();
+        folder.ok(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"]);
+        let (store, run) = (store_at(&folder), RunId::new("sandbox-starter-failover-s1-1"));
+        let last = store.read(&run).unwrap().pop().unwrap();
+        append(&store, &import_of(&run, last.seq, &last.hash));
+        if with_head {
+            append(&store, &(&run, last.seq, &last.hash));
+        }
+        store.may_act(&run).unwrap();
+        drop(store);
+        counts(&folder, &run, "the store had the run before");
+    }
+}
+
+/// The names of runs can be predicted.
+#[test]
+fn a_run_that_was_said_to_come_from_a_file_before_it_began_counts() {
+    let folder = Folder::with_plans();
+    folder.ok(&["runs", "list", "--sandbox"]);
+    let run = RunId::new("sandbox-starter-failover-s1-1");
+    append(&store_at(&folder), &import_of(&run, 1, &Digest::of_bytes(b"x")));
+    folder.ok(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"]);
+    store_at(&folder).may_act(&run).unwrap();
+    counts(&folder, &run, "the next entry is not the head of the run");
+}
+
+/// An adoption stays, and nobody makes the run read-only again.
+#[test]
+fn an_adopted_run_is_not_imported_again() {
+    let there = Folder::with_plans();
+    there.ok(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"]);
+    let run = RunId::new("sandbox-starter-failover-s1-1");
+    let text = there.ok(&["runs", "export", run.as_str(), "--sandbox"]);
+    let here = Folder::with_plans();
+    imported(&here, &text);
+    let again = || here.run(&["runs", "import", "run.jsonl", "--sandbox"]);
+    let (code, out, err) = again();
+    assert!(code == 2 && err.contains("is already in "), "{code} {out}{err}");
+    assert_eq!(store_at(&here).imported().unwrap().waiting.len(), 1);
+    here.ok(&["runs", "adopt", run.as_str(), "--reason", "moved here", "--sandbox"]);
+    let (code, out, err) = again();
+    assert!(code == 2 && err.contains("is already in "), "{code} {out}{err}");
+    here.ok(&["audit", "verify", "--sandbox"]);
+    let store = store_at(&here);
+    let last = store.read(&run).unwrap().pop().unwrap();
+    append(&store, &import_of(&run, last.seq, &last.hash));
+    append(&store, &(&run, last.seq, &last.hash));
+    drop(store);
+    counts(&here, &run, "the store had the run before");
+}
+
+/// What removes the events of a run does not make room for others.
+#[test]
+fn a_run_whose_events_were_removed_is_not_imported_in_their_place() {
+    let folder = Folder::with_plans();
+    folder.ok(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"]);
+    let text = folder.ok(&["runs", "export", "sandbox-starter-failover-s1-1", "--sandbox"]);
+    std::fs::write(folder.path().join("run.jsonl"), text).unwrap();
+    let path = store_at(&folder).path().to_owned();
+    let remove = "DROP TRIGGER events_remain; DELETE FROM events; DELETE FROM runs";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(remove).unwrap();
+    // What was signed about it is gone, too.
+    drop(std::fs::remove_dir_all(path.with_extension("db.evidence")));
+    drop(std::fs::remove_file(path.with_extension("db.checkpoint")));
+    let (code, out, err) = folder.run(&["runs", "import", "run.jsonl", "--sandbox"]);
+    assert!(code == 2 && err.contains("its events are missing: somebody removed them"), "{code} {out}{err}");
 }
 
 fn store_at(folder: &Folder) -> SqliteJournal {
