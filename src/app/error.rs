@@ -103,6 +103,9 @@ const GONE: &str = "restore the file with its -wal and -shm, and run the command
 /// The hint if a store was restored from an older copy.
 const PUT_BACK: &str = "restore the newer store, and keep all files unchanged, because they are the evidence (drctl audit verify lists them). If there is no newer store, this store does not know what happened since, so none of its runs may continue. Name a new store, observe the estate (drctl observe --store FILE), and start a new recovery there";
 
+/// The hint if somebody changed the schema of a store.
+const CHANGED: &str = "keep the file as it is, because it is evidence (drctl audit verify lists what it shows). Name a new store, observe the estate (drctl observe --store FILE), and start a new recovery there";
+
 /// The hint if a store does not work, by its cause.
 fn elsewhere(message: &str) -> String {
     let known = CAUSES.iter().find(|(words, _)| message.contains(words));
@@ -125,6 +128,7 @@ impl From<StoreError> for AppError {
             StoreError::Gone(_) => ("store_gone", Some(GONE.to_owned()), exit::NOT_RECOVERED),
             StoreError::OtherWorld { is: StoreWorld::Live, .. } => ("other_world", Some("remove --sandbox, or name another store for the rehearsal with --store; rehearsals have their own store (.drctl/sandbox.db)".to_owned()), exit::USAGE),
             StoreError::OtherWorld { is: StoreWorld::Sandbox, .. } => ("other_world", Some("add --sandbox, or name another store with --store".to_owned()), exit::USAGE),
+            StoreError::Changed { .. } => ("store_changed", Some(CHANGED.to_owned()), exit::REFUSED),
             StoreError::PutBack(_) => (STORE_PUT_BACK, Some(PUT_BACK.to_owned()), exit::REFUSED),
             StoreError::Imported { run, .. } => (
                 "imported",

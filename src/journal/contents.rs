@@ -19,6 +19,8 @@ pub struct Contents {
     pub listed: Option<BTreeSet<RunId>>,
     /// Triggers that protected it from changes and are missing.
     pub dropped: Vec<String>,
+    /// How its schema differs otherwise from what drctl creates, in words.
+    pub changed: Vec<String>,
     /// The world that it was made for, if it is a store.
     pub world: Option<String>,
 }

@@ -104,6 +104,14 @@ pub enum StoreError {
     /// A newer signed checkpoint exists outside: the store was restored from an older copy, or truncated.
     #[error("the store is older than its signed checkpoints, so drctl only reads it: {0}")]
     PutBack(String),
+    /// Its schema is not the one that drctl creates.
+    #[error("somebody changed the schema of the store {path}, so drctl does not use it: {what}")]
+    Changed {
+        /// The file.
+        path: String,
+        /// What was changed.
+        what: String,
+    },
     /// It was imported, and nobody of this store adopted it.
     #[error(
         "run {run} came from a file and is read-only, because nobody adopted it in this store; {}{}",

@@ -70,7 +70,9 @@ impl SqliteJournal {
         if there.is_none() {
             make_private(path)?;
         }
-        is_of(path, schema::recognise(&writer).map_err(unreadable)?, world)?;
+        let found = schema::recognise(&writer).map_err(unreadable)?;
+        schema::is_unchanged(&writer, path)?;
+        is_of(path, found, world)?;
         make_private(path)?;
         schema::prepare(&writer, world).map_err(unreadable)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -106,7 +108,9 @@ impl SqliteJournal {
         let failed = |e: rusqlite::Error| unreadable(path, &e);
         let reader = if path.exists() {
             let reader = readonly::connection(path).map_err(failed)?;
-            is_of(path, schema::recognise(&reader).map_err(failed)?, world)?;
+            let found = schema::recognise(&reader).map_err(failed)?;
+            schema::is_unchanged(&reader, path)?;
+            is_of(path, found, world)?;
             reader
         } else {
             let nothing = Connection::open_in_memory().map_err(failed)?;
@@ -207,7 +211,9 @@ impl SqliteJournal {
         let log = place::beside(path, "-wal");
         let read = || {
             let mut connection = readonly::connection(path).map_err(failed)?;
-            is_of(path, schema::recognise(&connection).map_err(failed)?, world)?;
+            let found = schema::recognise(&connection).map_err(failed)?;
+            schema::is_readable(&connection, path)?;
+            is_of(path, found, world)?;
             contents(&mut connection).map_err(failed)
         };
         let (quiet, found) = (!log.exists(), read()?);
@@ -545,6 +551,7 @@ fn contents(connection: &mut Connection) -> rusqlite::Result<Contents> {
         ledger,
         listed: Some(listed),
         dropped: schema::missing_triggers(&snapshot)?,
+        changed: schema::changes(&snapshot)?,
         world,
     })
 }

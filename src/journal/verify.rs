@@ -306,7 +306,7 @@ fn strangers(contents: &Contents, worlds: &BTreeMap<RunId, String>, faults: &mut
     }
 }
 
-/// Whether every run is in the list of runs, and whether the triggers that protect the store exist.
+/// Whether every run is in the list of runs, and whether the schema is the one that drctl creates.
 fn lists(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, faults: &mut Vec<Fault>) {
     if let Some(listed) = &contents.listed {
         let there: BTreeSet<&RunId> = by_run.keys().copied().collect();
@@ -325,6 +325,8 @@ fn lists(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, faults: &m
         let why = format!("somebody dropped the trigger {name}, which protects the store from changes");
         faults.push(Fault { run: "the store".to_owned(), seq: 0, why });
     }
+    let changed = contents.changed.iter().cloned();
+    faults.extend(changed.map(|why| Fault { run: "the store".to_owned(), seq: 0, why }));
 }
 
 /// Whether every run matches its heads in the ledger.

@@ -1,11 +1,14 @@
 //! The tables. Triggers protect events and the ledger: to change them, a stock `sqlite3` shell has to drop a trigger first, and that leaves
-//! a trace.
+//! a trace. Nothing else belongs into a store: a trigger can drop what drctl writes without an error, and a view can return anything.
+
+use std::path::Path;
+use std::sync::OnceLock;
 
 use rusqlite::{Connection, OptionalExtension as _};
-use std::path::Path;
 
 use crate::journal::StoreError;
 use crate::model::ledger::StoreWorld;
+use crate::model::waiver::one_line;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, epoch INTEGER NOT NULL) STRICT;
@@ -95,13 +98,96 @@ pub(super) fn missing_triggers(connection: &Connection) -> rusqlite::Result<Vec<
     Ok(missing)
 }
 
+/// An object of a schema: its type, its name, and the text that created it.
+type Object = (String, String, String);
+
+/// The tables, indexes, views and triggers in a file. SQLite's own indexes follow from the tables, and its own statistics change no result.
+fn objects(connection: &Connection) -> rusqlite::Result<Vec<Object>> {
+    let mut statement = connection.prepare(
+        "SELECT type, name, sql FROM sqlite_schema
+         WHERE NOT (type = 'index' AND sql IS NULL AND name GLOB 'sqlite_autoindex_*')
+         AND NOT (type = 'table' AND ifnull(sql, '') GLOB 'CREATE TABLE sqlite_stat[14](*') ORDER BY type DESC, rowid",
+    )?;
+    let word = |r: &rusqlite::Row<'_>, column: usize| -> rusqlite::Result<String> {
+        let value = r.get_ref(column)?;
+        Ok(value.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default())
+    };
+    statement.query_map([], |r| Ok((word(r, 0)?, word(r, 1)?, word(r, 2)?)))?.collect()
+}
+
+/// What drctl creates.
+fn own_objects() -> rusqlite::Result<&'static [Object]> {
+    static OWN: OnceLock<Vec<Object>> = OnceLock::new();
+    if let Some(own) = OWN.get() {
+        return Ok(own.as_slice());
+    }
+    let memory = Connection::open_in_memory()?;
+    memory.execute_batch(TABLES)?;
+    let own = objects(&memory)?;
+    Ok(OWN.get_or_init(|| own).as_slice())
+}
+
+/// How the schema of a store differs from what drctl creates, in words. Missing triggers are not part of it, nor is a missing `store`:
+/// [`missing_triggers`] and [`is_of`] report them.
+pub(super) fn changes(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let (own, there) = (own_objects()?, objects(connection)?);
+    if there.is_empty() {
+        return Ok(Vec::new());
+    }
+    let is_in = |all: &[Object], object: &Object| all.iter().any(|o| (&o.0, &o.1) == (&object.0, &object.1));
+    let named = |(kind, name, _): &Object| {
+        let name: String = one_line(name).chars().take(80).collect();
+        format!("the {} {name}", one_line(kind))
+    };
+    let mut changes = Vec::new();
+    for object in there.iter().filter(|object| !own.contains(object)) {
+        changes.push(match is_in(own, object) {
+            true => format!("somebody changed {}", named(object)),
+            false => format!("somebody added {}, which drctl does not create", named(object)),
+        });
+    }
+    for object in own.iter().filter(|object| !is_in(&there, object)) {
+        if object.0 != "trigger" && object.1 != "store" {
+            changes.push(format!("somebody removed {}", named(object)));
+        }
+    }
+    Ok(changes)
+}
+
+/// Refuses a store with a changed schema.
+///
+/// # Errors
+/// What was changed.
+pub(super) fn is_unchanged(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let mut all = changes(connection).map_err(|e| unreadable(path, &e))?;
+    if all.is_empty() {
+        return Ok(());
+    }
+    let more = all.split_off(all.len().min(3)).len();
+    let more = if more > 0 { format!("; and {more} more changes") } else { String::new() };
+    Err(StoreError::Changed { path: path.display().to_string(), what: all.join("; ") + &more })
+}
+
+/// Whether an audit can read the store: in the place of a table that it reads, there may be a view, which may never end.
+///
+/// # Errors
+/// What was changed.
+pub(super) fn is_readable(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let text = "SELECT count(*) FROM sqlite_schema WHERE type <> 'table' AND lower(name) IN ('runs', 'events', 'ledger', 'store')";
+    match connection.query_row(text, [], |r| r.get::<_, i64>(0)).map_err(|e| unreadable(path, &e))? {
+        0 => Ok(()),
+        _ => is_unchanged(connection, path),
+    }
+}
+
 /// A mistyped `--store` may name another program's database: nothing is written into it.
 fn refuse_foreign(connection: &Connection) -> rusqlite::Result<()> {
-    let tables = |named: &str| {
-        let text = format!("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name {named}");
+    let objects = |which: &str| {
+        let text = format!("SELECT count(*) FROM sqlite_schema WHERE {which}");
         connection.query_row(&text, [], |r| r.get::<_, i64>(0))
     };
-    if tables("NOT LIKE 'sqlite_%'")? > 0 && tables("= 'runs'")? == 0 {
+    // A view in the place of the table is a store that somebody changed.
+    if objects("type = 'table' AND name NOT LIKE 'sqlite_%'")? > 0 && objects("name = 'runs'")? == 0 {
         let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB);
         let why = "it is a database of another program, and drctl did not change it".to_owned();
         return Err(rusqlite::Error::SqliteFailure(code, Some(why)));

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use futures_channel::oneshot;
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, TransactionBehavior, params};
 
 use super::super::chain::{self, Record};
 use super::super::{AppendError, Closing, Release};
@@ -236,9 +236,8 @@ fn perform(connection: &Connection, job: &Job) -> rusqlite::Result<Result<Vec<Re
         },
         Job::Enter { bytes, .. } => Ok(Ok(vec![enter(connection, bytes.clone())?])),
         Job::Note { run, at, bytes } => {
-            let mut insert = connection
-                .prepare_cached("INSERT INTO simulated (run_id, at_ms, bytes) VALUES (?1, ?2, ?3)")?;
-            insert.execute(params![run.as_str(), at.millis(), bytes])?;
+            let note = "INSERT INTO simulated (run_id, at_ms, bytes) VALUES (?1, ?2, ?3)";
+            put(connection, note, params![run.as_str(), at.millis(), bytes])?;
             Ok(Ok(Vec::new()))
         }
         Job::Stop => Ok(Ok(Vec::new())),
@@ -254,7 +253,7 @@ fn create(
     if let Some(busy) = claim(connection, run, claims)? {
         return Ok(Err(busy));
     }
-    connection.execute("INSERT INTO runs (run_id, epoch) VALUES (?1, 1)", [run.as_str()])?;
+    put(connection, "INSERT INTO runs (run_id, epoch) VALUES (?1, 1)", [run.as_str()])?;
     let records = insert(connection, run, None, 1, events)?;
     note_head(connection, records.last())?;
     Ok(Ok(records))
@@ -272,10 +271,8 @@ fn claim(
         if let Some(holder) = holder {
             return Ok(Some(AppendError::Unavailable(format!("{BUSY}{component}\0{holder}"))));
         }
-        connection.execute(
-            "INSERT INTO claims (component, run_id) VALUES (?1, ?2)",
-            params![component.as_str(), run.as_str()],
-        )?;
+        let values = params![component.as_str(), run.as_str()];
+        put(connection, "INSERT INTO claims (component, run_id) VALUES (?1, ?2)", values)?;
     }
     Ok(None)
 }
@@ -322,20 +319,10 @@ fn insert(
     epoch: u64,
     events: &[Vec<u8>],
 ) -> rusqlite::Result<Vec<Record>> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO events (run_id, seq, epoch, bytes, previous, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?;
     let mut records = Vec::with_capacity(events.len());
     for bytes in events {
         let record = chain::link(run, last.as_ref().map(|(s, h)| (*s, h)), epoch, bytes.clone());
-        statement.execute(params![
-            run.as_str(),
-            int(record.seq),
-            int(epoch),
-            bytes,
-            record.previous.as_str(),
-            record.hash.as_str()
-        ])?;
+        put_event(connection, &record)?;
         last = Some((record.seq, record.hash.clone()));
         records.push(record);
     }
@@ -365,13 +352,10 @@ fn import(
     }
     enter(connection, entry.to_vec())?;
     let epoch = records.iter().map(|r| r.epoch).max().unwrap_or(1);
-    connection
-        .execute("INSERT INTO runs (run_id, epoch) VALUES (?1, ?2)", params![run.as_str(), int(epoch)])?;
-    for r in records {
-        connection.execute(
-            "INSERT INTO events (run_id, seq, epoch, bytes, previous, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![run.as_str(), int(r.seq), int(r.epoch), r.bytes, r.previous.as_str(), r.hash.as_str()],
-        )?;
+    let values = params![run.as_str(), int(epoch)];
+    put(connection, "INSERT INTO runs (run_id, epoch) VALUES (?1, ?2)", values)?;
+    for record in records {
+        put_event(connection, record)?;
     }
     note_head(connection, records.last())?;
     Ok(Ok(records.to_vec()))
@@ -405,10 +389,27 @@ fn enter(connection: &Connection, bytes: Vec<u8>) -> rusqlite::Result<Record> {
         .optional()?;
     let head = head.map(|(seq, hash)| (u64::try_from(seq).unwrap_or(0), Digest::from_stored(hash)));
     let entry = chain::link(&RunId::new(LEDGER), head.as_ref().map(|(s, h)| (*s, h)), 0, bytes);
-    let mut insert = connection
-        .prepare_cached("INSERT INTO ledger (seq, bytes, previous, hash) VALUES (?1, ?2, ?3, ?4)")?;
-    insert.execute(params![int(entry.seq), entry.bytes, entry.previous.as_str(), entry.hash.as_str()])?;
+    let values = params![int(entry.seq), entry.bytes, entry.previous.as_str(), entry.hash.as_str()];
+    put(connection, "INSERT INTO ledger (seq, bytes, previous, hash) VALUES (?1, ?2, ?3, ?4)", values)?;
     Ok(entry)
+}
+
+fn put_event(connection: &Connection, r: &Record) -> rusqlite::Result<()> {
+    put(
+        connection,
+        "INSERT INTO events (run_id, seq, epoch, bytes, previous, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![r.run.as_str(), int(r.seq), int(r.epoch), r.bytes, r.previous.as_str(), r.hash.as_str()],
+    )
+}
+
+/// Inserts one row. A trigger that somebody added could drop it without an error.
+fn put(connection: &Connection, insert: &str, values: impl Params) -> rusqlite::Result<()> {
+    if connection.prepare_cached(insert)?.execute(values)? == 1 {
+        return Ok(());
+    }
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CONSTRAINT);
+    let why = "the store did not keep what drctl wrote: somebody changed its schema (drctl audit verify names the change)";
+    Err(rusqlite::Error::SqliteFailure(code, Some(why.to_owned())))
 }
 
 fn int(n: u64) -> i64 {

@@ -1,6 +1,7 @@
 //! The store, its journal and its ledger.
 
 pub(crate) mod chain;
+pub(crate) mod changed_schemas;
 pub(crate) mod engines;
 pub(crate) mod extreme_durations;
 pub(crate) mod forged_events;

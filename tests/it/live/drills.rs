@@ -1,12 +1,13 @@
 //! Drills on real servers: users are moved and brought back, and an interrupted drill is not forgotten.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::own_servers::World;
+use crate::run::kills_around_calls::{held_once_open, hold_inserts};
 
 const LIVE: &[&str] = &["drill", "orders", "--mode", "live", "--yes"];
 
@@ -68,16 +69,19 @@ fn a_live_drill_moves_users_there_and_back_without_a_lost_row() {
 }
 
 impl World {
-    /// A live drill that is killed once `done` holds.
-    fn killed(&self, more: &[&str], done: impl FnMut() -> bool) {
-        let mut drill = Command::new(env!("CARGO_BIN_EXE_drctl"))
+    /// A live drill that runs.
+    fn drilling(&self) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_drctl"))
             .args(LIVE)
-            .args(more)
             .current_dir(self.folder.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap();
+            .unwrap()
+    }
+
+    /// Kills a live drill once `done` holds.
+    fn killed(mut drill: Child, done: impl FnMut() -> bool) {
         super::until("it is so far", done);
         drill.kill().unwrap();
         drill.wait().unwrap();
@@ -100,15 +104,16 @@ impl World {
         self.run(&["runs", "list"]).1["runs"][0].clone()
     }
 
-    /// Makes the next process block for ever when it declares a second run: there may be less time between the halves of a drill than a
+    /// A live drill that blocks for ever when it declares its second run: there may be less time between the halves of a drill than a
     /// command takes to start. The process then has the store's write lock.
-    fn holds_the_second_run(&self) -> rusqlite::Connection {
+    fn holds_the_second_run(&self) -> (rusqlite::Connection, Child) {
         // The store exists before the drill.
         self.status();
         let store = rusqlite::Connection::open(self.folder.path().join(".drctl/drctl.db")).unwrap();
-        crate::run::kills_around_calls::hold_inserts(&store, "runs WHEN (SELECT count(*) FROM runs) = 1");
+        let when = "runs WHEN (SELECT count(*) FROM runs) = 1";
+        let drill = held_once_open(&store, || self.drilling(), || hold_inserts(&store, when));
         store.busy_timeout(Duration::ZERO).unwrap();
-        store
+        (store, drill)
     }
 }
 
@@ -125,8 +130,8 @@ fn is_held(store: &rusqlite::Connection) -> bool {
 fn the_way_back_of_a_drill_that_died_is_not_forgotten() {
     let world = World::new();
     let ((), truth) = world.under_load(|| {
-        let store = world.holds_the_second_run();
-        world.killed(&[], || is_held(&store));
+        let (store, drill) = world.holds_the_second_run();
+        World::killed(drill, || is_held(&store));
         store.busy_timeout(Duration::from_secs(5)).unwrap();
         store.execute_batch("DROP TRIGGER held").unwrap();
         assert_eq!(world.first()["outcome"], "recovered");
@@ -160,7 +165,7 @@ fn a_half_that_was_broken_off_is_named_until_users_are_back() {
         "hooks:\n  - {at: before.promote, name: slow, step: {command: [sleep, \"9\"], idempotent: true}}\n",
     );
     let ((), truth) = world.under_load(|| {
-        world.killed(&[], || !world.write(1_000_000));
+        World::killed(world.drilling(), || !world.write(1_000_000));
         let first = world.first()["run_id"].as_str().unwrap().to_owned();
         assert_eq!(world.status()["drill_broken_off"], first.as_str());
         let (code, refused, _) = world.run(LIVE);

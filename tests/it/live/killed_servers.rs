@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use super::{own_servers, restored, until, world};
+use crate::run::kills_around_calls::held_once_open;
 
 /// Where a process is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,12 +81,12 @@ fn killed(
     let context = format!("{args:?}: {call:?}, {at:?}");
     super::finished(folder, &mut command(&["runs", "list"]));
     let store = store(folder);
-    match at {
+    let start = || command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = held_once_open(&store, start, || match at {
         Where::Before => hold(&store, "call_intended", call),
         Where::After => hold(&store, "call_answered", call),
         Where::Within => {}
-    }
-    let mut child = command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    });
     if at == Where::Within {
         let began = Instant::now();
         let intended =

@@ -1,7 +1,8 @@
 //! A real process is killed before, within and after every mutating call of every kind: fences, promotions, global clusters, replicas,
 //! renames, restores, deletions, routing controls, objects, secrets. Another process continues the run.
 //!
-//! A trigger in its own store delays the process at the chosen write. The program is unmodified.
+//! A trigger in its own store, which somebody adds once the process has opened it, delays the process at the chosen write. The program is
+//! unmodified.
 
 use std::collections::BTreeSet;
 use std::process::Child;
@@ -135,6 +136,26 @@ pub fn hold_inserts(store: &Connection, when: &str) {
         .unwrap();
 }
 
+/// Starts a process, and changes its store once the process has opened it: no process opens a store with a trigger of somebody else. Until
+/// then, the process cannot write.
+pub fn held_once_open(store: &Connection, start: impl FnOnce() -> Child, hold: impl FnOnce()) -> Child {
+    store.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut child = start();
+    let file = std::fs::canonicalize(store.path().unwrap()).unwrap();
+    let folder = format!("/proc/{}/fd", child.id());
+    let open = || {
+        let links = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        links.filter(|link| std::fs::read_link(link.path()).is_ok_and(|to| to == file)).count()
+    };
+    // It checks the store before it opens the file a second time.
+    while child.try_wait().unwrap().is_none() && open() < 2 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    hold();
+    store.execute_batch("COMMIT").unwrap();
+    child
+}
+
 /// Waits until the process blocks in its store, so that nobody else can write. Returns false if it ended by itself.
 fn stands(store: &Connection, child: &mut Child) -> bool {
     store.busy_timeout(Duration::ZERO).unwrap();
@@ -167,8 +188,7 @@ fn kill_around(
     let folder = folder();
     folder.ok(&["runs", "list", "--sandbox"]);
     let store = store(&folder);
-    hold(&store, n, at);
-    let mut child = folder.start(&rehearsed(command));
+    let mut child = held_once_open(&store, || folder.start(&rehearsed(command)), || hold(&store, n, at));
     let there = stands(&store, &mut child);
     child.kill().unwrap();
     child.wait().unwrap();
