@@ -1,5 +1,7 @@
 //! Continues, cancels and undoes runs that no process drives.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::context::Context;
 use super::ending::Ending;
 use super::error::AppError;
@@ -16,6 +18,8 @@ use crate::executor::{Patience, create, drive};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::RunId;
+use crate::model::intent::Drill;
+use crate::model::terms::Terms;
 use crate::model::waiver::one_line;
 use crate::probe::Recorder;
 use crate::record::event::{Signal, WorldKind};
@@ -89,7 +93,63 @@ pub fn same_operators(context: &Context, state: &RunState) -> Result<(), AppErro
 /// If not.
 pub fn may_drive(context: &Context, store: &SqliteJournal, run: &RunId) -> Result<(), AppError> {
     store.may_act(run)?;
-    same_operators(context, &run_states::one(store, run)?)
+    let state = run_states::one(store, run)?;
+    same_operators(context, &state)?;
+    same_policy(context, store, &state)?;
+    first_half(store, &state)
+}
+
+/// Checks that a run from a file has the approvals and objectives in drctl.yaml. Whoever wrote the file could write others.
+fn same_policy(context: &Context, store: &SqliteJournal, state: &RunState) -> Result<(), AppError> {
+    let created = &state.created;
+    if state.finished() || !store.imported()?.adopted.contains_key(&created.run) {
+        return Ok(());
+    }
+    let decides = |(name, _): &(String, String)| {
+        ["policy.severities.", "policy.changes.", "policy.includes.", "policy.severity_of.", "tiers."]
+            .iter()
+            .any(|part| name.starts_with(part))
+    };
+    let lines = |terms: Terms| terms.lines().into_iter().filter(decides).collect::<BTreeMap<_, _>>();
+    let now = lines(context.settings.terms(&context.authority(), BTreeSet::new()));
+    let then = lines(created.terms.clone());
+    let Some(name) = now.keys().chain(then.keys()).find(|name| now.get(*name) != then.get(*name)) else {
+        return Ok(());
+    };
+    let shown = |of: &BTreeMap<String, String>| of.get(name).map_or("nothing", String::as_str).to_owned();
+    Err(AppError {
+        code: "policy",
+        message: format!(
+            "run {} came from a file and has another policy than drctl.yaml: {name} is {} there and {} here",
+            created.run,
+            shown(&then),
+            shown(&now)
+        ),
+        hint: Some(
+            "restore the policy and the tiers from the start of the run, or start a new recovery. A new recovery continues this run and requires new approvals"
+                .to_owned(),
+        ),
+        exit: exit::REFUSED,
+    })
+}
+
+/// Checks that a return of a live drill has its first half here: its approval covers the return.
+fn first_half(store: &SqliteJournal, state: &RunState) -> Result<(), AppError> {
+    let Some(first) = state.created.returns.as_ref().filter(|_| !state.finished()) else { return Ok(()) };
+    let half = run_states::one(store, first)?;
+    store.may_act(first)?;
+    if half.created.plan == state.created.plan && half.runbook.drill == Some(Drill::Live) {
+        return Ok(());
+    }
+    Err(AppError {
+        code: "policy",
+        message: format!(
+            "run {} returns from {first}, which is no live drill of its plan",
+            state.created.run
+        ),
+        hint: Some("start a new recovery, which requires its own approvals".to_owned()),
+        exit: exit::REFUSED,
+    })
 }
 
 /// Continues a finished run to set its pending fence.

@@ -65,7 +65,7 @@ fn severity(input: &Input<'_>, policy: &Policy) -> Severity {
 
 /// Whether a step needs approval: it changes which server takes writes or whom it admits, data, names, or the configuration of clients. If
 /// users are still served, a fence needs approval, too; in an outage it waits for nobody.
-fn has_to_be_agreed_to(step: &Step, intent: Intent) -> bool {
+pub fn has_to_be_agreed_to(step: &Step, intent: Intent) -> bool {
     match step.action.properties().consent {
         Consent::Never => false,
         Consent::Always => true,

@@ -147,6 +147,16 @@ pub fn demand(policy: &Policy, severity: Severity, changes: &BTreeSet<Change>) -
     Demand { severity, changes: changes.iter().copied().collect(), rules, by, override_by }
 }
 
+/// Whether the people of these seats satisfy each rule for these changes.
+pub fn covers(policy: &Policy, by: &[String], severity: Severity, changes: &BTreeSet<Change>) -> bool {
+    let own = policy.severities.get(&severity).map(|rule| &rule.by);
+    let rules = changes.iter().filter_map(|change| policy.changes.get(change)).map(|rule| &rule.by);
+    rules.chain(own).all(|rule| {
+        let fits = |wanted: usize, seat: usize| stands_for(policy, &by[seat], &rule[wanted]);
+        left_over(rule.len(), by.len(), &fits) == 0
+    })
+}
+
 /// Every seat, as often as the rule that needs it most often.
 fn together<'r>(rules: impl Iterator<Item = &'r [String]>) -> Vec<String> {
     let mut most: BTreeMap<&str, usize> = BTreeMap::new();

@@ -5,7 +5,7 @@ use super::model::calls::Withdrawal;
 use super::outstanding::LATE;
 use super::signal::person_of;
 use super::state::{Mode, RunState, Status, Turn, Work};
-use super::{approval, fenced, lawful, terms};
+use super::{approval, consented, fenced, lawful, terms};
 use crate::kinds::shared::database::Promotable;
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::restore::{IN_PLACE, Restore, RestoreJob, RestoreStep};
@@ -47,6 +47,9 @@ impl RunState {
             return Err(Illegal::Terms(why));
         }
         let runbook = serde_json::from_str(&created.runbook).map_err(|e| Illegal::Runbook(e.to_string()))?;
+        if let Some(why) = consented::unapproved(created, &runbook, first.at) {
+            return Err(Illegal::NotAgreedTo(why));
+        }
         Ok(Self::new((**created).clone(), runbook, first.at))
     }
 

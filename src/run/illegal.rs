@@ -39,6 +39,9 @@ pub enum Illegal {
     /// The runbook in the journal cannot be read.
     #[error("drctl cannot read the runbook of the run: {0}")]
     Runbook(String),
+    /// The runbook does without an approval that the terms of the run require.
+    #[error("the runbook of the run is not valid: {0}")]
+    NotAgreedTo(String),
     /// The terms in the journal are not those that the run began under.
     #[error("the terms of the run are not valid: {0}")]
     Terms(&'static str),

@@ -7,6 +7,7 @@ pub mod apply;
 pub mod approval;
 pub mod checked;
 mod clock;
+pub mod consented;
 pub mod continued;
 pub mod decide;
 pub mod drill;

@@ -12,3 +12,4 @@ pub(crate) mod moved_stores;
 pub(crate) mod older_stores;
 pub(crate) mod statements;
 pub(crate) mod terms;
+pub(crate) mod unapproved_runbooks;
