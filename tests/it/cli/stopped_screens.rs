@@ -289,9 +289,13 @@ fn continued_move(folder: &Folder, more: &[&str]) -> String {
 #[test]
 fn the_truth_of_a_continued_move_is_what_its_probes_saw() {
     let report = json(&continued_move(&Folder::with_plans(), &["--output", "json"]));
-    let (rto, seen) = (&report["rto"], report["truth"]["users_failed_as_sampled_s"].as_f64().unwrap());
-    let least = rto["achieved_s"].as_f64().unwrap() - rto["resolution_s"].as_f64().unwrap();
-    assert!((least - seen).abs() < 0.001, "{rto:#} {:#}", report["truth"]);
+    let (rto, truth) = (&report["rto"], &report["truth"]);
+    let most = rto["achieved_s"].as_f64().unwrap();
+    let least = most - rto["resolution_s"].as_f64().unwrap();
+    for seen in ["users_failed_s", "users_failed_as_sampled_s"] {
+        let seen = truth[seen].as_f64().unwrap();
+        assert!(least <= seen && seen <= most, "{rto:#} {truth:#}");
+    }
 }
 
 /// Nobody sampled between two processes, which hides when the outage began. The decision has an exact time.

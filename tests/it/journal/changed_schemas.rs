@@ -61,7 +61,10 @@ fn nobody_uses_it(folder: &Folder, path: &Path, what: &str, commands: &[&[&str]]
         assert!(err.contains("somebody changed the schema of the store "), "{command:?}: {out}{err}");
         assert!(err.contains(what), "{what}: {command:?}: {out}{err}");
         let fix = "keep the file as it is, because it is evidence";
-        assert!(err.contains(fix) && err.contains("drctl observe --store"), "{command:?}: {out}{err}");
+        assert!(
+            err.contains(fix) && err.contains("drctl --sandbox observe --store"),
+            "{command:?}: {out}{err}"
+        );
     }
     assert_eq!(std::fs::read(path).unwrap(), before, "{what}: it was written to");
 }

@@ -86,6 +86,7 @@ fn a_run_from_a_file_with_another_policy_is_not_continued() {
     here.ok(&["runs", "import", "run.jsonl", "--sandbox"]);
     let by = |args: &[&str]| as_operator(&here, "ann.key", &[args, &["--sandbox"]].concat());
     assert_eq!(by(&["runs", "adopt", run, "--reason", "moved"]).0, 0);
+    assert_eq!(by(&["runs", "ack", run, "--decide", "fix-forward", "--reason", "more servers"]).0, 0);
     let (code, out, err) = by(&["runs", "resume", run]);
     let words = "came from a file and has another policy than drctl.yaml: policy.changes.";
     assert!(code == 3 && err.contains(words) && err.contains("start a new recovery"), "{code} {out}{err}");
