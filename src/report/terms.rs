@@ -151,8 +151,9 @@ pub fn held_to(run: &RunState, all: &[RunState], asked: &ReportRequest) -> Held 
     let tier = tier_of(run);
     if tier != NO_TIER && !has_own(run) {
         let from = since(&|_| true);
-        let tiers =
-            earlier().filter(|r| r.created_at >= from).filter_map(|r| r.created.terms.tiers.get(&tier));
+        // Its own terms count as well: whoever writes a journal could write a runbook with other objectives than its tier has.
+        let until = earlier().filter(|r| r.created_at >= from).chain([run]);
+        let tiers = until.filter_map(|r| r.created.terms.tiers.get(&tier));
         held = tiers.map(|tier| tier.objectives).fold(held, strictest);
         let plain = |component: &ComponentName| !run.runbook.component_objectives.contains_key(component);
         let plain = components.iter_mut().filter(|(component, _)| plain(component));

@@ -2,8 +2,12 @@
 
 use drctl::journal::Journal as _;
 use drctl::model::ids::{Digest, RunId};
+use drctl::model::time::Dur;
 use drctl::record::event::{Event, EventKind};
 use drctl::record::runbook::Runbook;
+use drctl::report::compliance::controls::Profile;
+use drctl::report::compliance::{ReportRequest, Signatory};
+use drctl::report::terms::held_to;
 use drctl::run::RunState;
 
 use crate::cli::contract::Folder;
@@ -94,4 +98,27 @@ fn a_run_from_a_file_with_another_policy_is_not_continued() {
     std::fs::write(here.path().join("plans/drctl.yaml"), format!("{settings}{nobody}")).unwrap();
     let (code, out, err) = by(&["runs", "resume", run]);
     assert!(code != 3 && !err.contains(words), "{code} {out}{err}");
+}
+
+/// The terms of the run have the objectives of its tier, so a runbook with looser ones makes no missed objective a met one.
+#[test]
+fn a_run_is_held_to_the_tier_in_its_own_terms() {
+    let folder = truststream();
+    let (run, _) = asked(&folder, FAILOVER);
+    let mut state = RunState::begin(&first(&folder, &run)).unwrap();
+    let asked = ReportRequest {
+        since: state.created_at,
+        until: state.created_at + Dur::mins(60),
+        now: state.created_at,
+        profile: Profile::Own,
+        rehearsal: true,
+        prepared_by: Signatory::default(),
+        reviewed_by: Signatory::default(),
+    };
+    let tier = state.runbook.objectives;
+    assert_eq!(held_to(&state, &[], &asked).objectives, tier);
+    state.runbook.objectives.rto_ms = Dur::mins(25 * 60);
+    let held = held_to(&state, &[], &asked);
+    assert_eq!(held.objectives, tier);
+    assert_eq!(held.loosened(&state).len(), 1, "{:?}", held.loosened(&state));
 }
