@@ -127,10 +127,10 @@ fn tried(state: &RunState, component: &ComponentName) -> String {
 
 /// What one process achieved for the fences that were pending before it.
 pub fn results(before: &RunState, after: &RunState) -> Vec<String> {
-    before.owed().filter_map(|component| result(after, component)).collect()
+    before.owed().filter_map(|component| result(before, after, component)).collect()
 }
 
-fn result(state: &RunState, component: &ComponentName) -> Option<String> {
+fn result(before: &RunState, state: &RunState, component: &ComponentName) -> Option<String> {
     let owed = state.debts.get(component)?;
     let what = match (&owed.paid, &owed.settled) {
         (Some((at, proof)), _) => format!("the old primary was fenced at {at}: {proof}"),
@@ -143,12 +143,18 @@ fn result(state: &RunState, component: &ComponentName) -> Option<String> {
                 };
                 format!("the old primary {} {words}; ", db.id)
             });
+            // Only this process's calls: it makes none while it is not confirmed that the new primary takes writes.
+            let called = |i: &&usize| state.steps[**i].tries() > before.steps[**i].tries();
             let method = |i: &usize| match &state.step(*i).action {
-                Action::Op(Operation::Fence(fence)) => state.steps[*i].began().map(|_| fence.method.id()),
+                Action::Op(Operation::Fence(fence)) => Some(fence.method.id()),
                 _ => None,
             };
-            let tried: Vec<_> = state.rungs(component).iter().filter_map(method).collect();
-            format!("{}tried {}; the fence is still pending", answered.unwrap_or_default(), tried.join(", "))
+            let called: Vec<_> = state.rungs(component).iter().filter(called).filter_map(method).collect();
+            let called = match called.is_empty() {
+                true => "no fence call was made".to_owned(),
+                false => format!("fence calls by {}", called.join(", ")),
+            };
+            format!("{}{called}; the fence is still pending", answered.unwrap_or_default())
         }
     };
     Some(format!("pending fence of {component}: {what}"))
