@@ -68,6 +68,33 @@ fn a_statement_that_was_read_has_a_result() {
     nobody_goes_on(&folder, &run, "is marked as read");
 }
 
+/// An event that refuses a statement has no signature. Whoever may write to the store silences nobody with one that the run would not write.
+#[test]
+fn a_rejection_that_the_run_accepts_is_not_refused_by_an_event() {
+    for signed_too in [true, false] {
+        let folder = folder();
+        let run = waiting(&folder);
+        let state = state_of(&folder, &run);
+        let no = Signal::Reject { step: StepId::new("approve.go"), reason: "not now".to_owned() };
+        let who = signed(&folder, "bob.key", &Statement { signal: Some(no.clone()), ..yes(&state, "bob") });
+        let store = store(&folder);
+        let statement = store.post(&state.created.run, state.last_at, &who, &no).unwrap();
+        let opened = store.open(&state.created.run).unwrap();
+        let who = if signed_too { who } else { Person::claimed("bob") };
+        let refused = EventKind::SignalRefused { signal: no, who, reason: "too late".to_owned() };
+        let events = [EventKind::StatementRead { statement }, refused];
+        let bytes = |what| serde_json::to_vec(&Event { at: state.last_at, what }).unwrap();
+        let count = opened.records.len() as u64;
+        let bytes = events.map(bytes).to_vec();
+        let append = store.append(&state.created.run, opened.epoch, count, bytes, Release::Keep);
+        futures_executor::block_on(append).unwrap();
+        let (code, out, err) = folder.run(&["audit", "verify", "--sandbox"]);
+        let words = "it is marked as refused, but its run accepts it: somebody added that event";
+        assert!(code == 1 && out.contains(words), "{code} {out}{err}");
+        nobody_goes_on(&folder, &run, "is marked as refused");
+    }
+}
+
 /// Nobody continues the run or answers it, and the error names the fix.
 fn nobody_goes_on(folder: &Folder, run: &str, why: &str) {
     let before = store(folder).read(&RunId::new(run)).unwrap().len();
