@@ -108,11 +108,11 @@ fn is_refused(events: &[Record], statement: &Digest, (who, signal): (&Person, &S
             let Some(state) = &state else { return false };
             let led = signal::take(state, signal.clone(), who.clone(), event.at);
             let mut trial = state.clone();
-            let mut refuses = |what: EventKind| {
+            let refuses = |what: EventKind| {
                 let refused = matches!(what, EventKind::SignalRefused { .. });
                 refused || trial.apply(&Event { at: event.at, what }).is_err()
             };
-            return led.into_iter().any(|what| refuses(what));
+            return led.into_iter().any(refuses);
         }
         read = matches!(&event.what, EventKind::StatementRead { statement: of } if of == statement);
         match &mut state {
