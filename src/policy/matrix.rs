@@ -123,11 +123,7 @@ pub fn demand(policy: &Policy, severity: Severity, changes: &BTreeSet<Change>) -
         let Some(at) = by.iter().position(|s| *s == seat) else { continue };
         let mut without = by.clone();
         without.remove(at);
-        let holds = |rule: &[String]| {
-            let fits = |wanted: usize, seat: usize| stands_for(policy, &without[seat], &rule[wanted]);
-            left_over(rule.len(), without.len(), &fits) == 0
-        };
-        if rules.iter().all(|(_, rule)| holds(rule)) {
+        if rules.iter().all(|(_, rule)| fills(policy, &without, rule)) {
             by = without;
         }
     }
@@ -151,10 +147,13 @@ pub fn demand(policy: &Policy, severity: Severity, changes: &BTreeSet<Change>) -
 pub fn covers(policy: &Policy, by: &[String], severity: Severity, changes: &BTreeSet<Change>) -> bool {
     let own = policy.severities.get(&severity).map(|rule| &rule.by);
     let rules = changes.iter().filter_map(|change| policy.changes.get(change)).map(|rule| &rule.by);
-    rules.chain(own).all(|rule| {
-        let fits = |wanted: usize, seat: usize| stands_for(policy, &by[seat], &rule[wanted]);
-        left_over(rule.len(), by.len(), &fits) == 0
-    })
+    rules.chain(own).all(|rule| fills(policy, by, rule))
+}
+
+/// Whether these seats give a rule as many people as it needs.
+fn fills(policy: &Policy, by: &[String], rule: &[String]) -> bool {
+    let fits = |wanted: usize, seat: usize| stands_for(policy, &by[seat], &rule[wanted]);
+    left_over(rule.len(), by.len(), &fits) == 0
 }
 
 /// Every seat, as often as the rule that needs it most often.

@@ -6,6 +6,7 @@ use drctl::model::ids::{RunId, StepId};
 use drctl::model::waiver::Person;
 use drctl::record::event::{Event, EventKind, Signal};
 use drctl::record::statement::Statement;
+use drctl::run::RunState;
 use drctl::run::state::Status;
 
 use crate::cli::contract::Folder;
@@ -47,6 +48,15 @@ fn a_statement_that_waits_is_in_the_ledger() {
     assert_eq!(audit().0, 0, "{}", audit().1);
 }
 
+/// Adds events to a run, as somebody without a key can.
+fn append(folder: &Folder, state: &RunState, events: Vec<EventKind>) {
+    let (store, run) = (store(folder), &state.created.run);
+    let opened = store.open(run).unwrap();
+    let bytes = |what| serde_json::to_vec(&Event { at: state.last_at, what }).unwrap();
+    let (count, bytes) = (opened.records.len() as u64, events.into_iter().map(bytes).collect());
+    futures_executor::block_on(store.append(run, opened.epoch, count, bytes, Release::Keep)).unwrap();
+}
+
 /// Marking a rejection as read takes an event in the journal, and the audit looks for its result.
 #[test]
 fn a_statement_that_was_read_has_a_result() {
@@ -55,13 +65,8 @@ fn a_statement_that_was_read_has_a_result() {
     let state = state_of(&folder, &run);
     let no = Signal::Reject { step: StepId::new("approve.go"), reason: "not now".to_owned() };
     let who = signed(&folder, "bob.key", &Statement { signal: Some(no.clone()), ..yes(&state, "bob") });
-    let store = store(&folder);
-    let statement = store.post(&state.created.run, state.last_at, &who, &no).unwrap();
-    let opened = store.open(&state.created.run).unwrap();
-    let event = Event { at: state.last_at, what: EventKind::StatementRead { statement } };
-    let (count, bytes) = (opened.records.len() as u64, serde_json::to_vec(&event).unwrap());
-    let append = store.append(&state.created.run, opened.epoch, count, vec![bytes], Release::Keep);
-    futures_executor::block_on(append).unwrap();
+    let statement = store(&folder).post(&state.created.run, state.last_at, &who, &no).unwrap();
+    append(&folder, &state, vec![EventKind::StatementRead { statement }]);
     let (code, out, err) = folder.run(&["audit", "verify", "--sandbox"]);
     let words = "the statement of bob (the rejection of approve.go): it is marked as read, but no event is its result";
     assert!(code == 1 && out.contains(words), "{code} {out}{err}");
@@ -77,17 +82,10 @@ fn a_rejection_that_the_run_accepts_is_not_refused_by_an_event() {
         let state = state_of(&folder, &run);
         let no = Signal::Reject { step: StepId::new("approve.go"), reason: "not now".to_owned() };
         let who = signed(&folder, "bob.key", &Statement { signal: Some(no.clone()), ..yes(&state, "bob") });
-        let store = store(&folder);
-        let statement = store.post(&state.created.run, state.last_at, &who, &no).unwrap();
-        let opened = store.open(&state.created.run).unwrap();
+        let statement = store(&folder).post(&state.created.run, state.last_at, &who, &no).unwrap();
         let who = if signed_too { who } else { Person::claimed("bob") };
         let refused = EventKind::SignalRefused { signal: no, who, reason: "too late".to_owned() };
-        let events = [EventKind::StatementRead { statement }, refused];
-        let bytes = |what| serde_json::to_vec(&Event { at: state.last_at, what }).unwrap();
-        let count = opened.records.len() as u64;
-        let bytes = events.map(bytes).to_vec();
-        let append = store.append(&state.created.run, opened.epoch, count, bytes, Release::Keep);
-        futures_executor::block_on(append).unwrap();
+        append(&folder, &state, vec![EventKind::StatementRead { statement }, refused]);
         let (code, out, err) = folder.run(&["audit", "verify", "--sandbox"]);
         let words = "it is marked as refused, but its run accepts it: somebody added that event";
         assert!(code == 1 && out.contains(words), "{code} {out}{err}");
